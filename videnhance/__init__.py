@@ -1,0 +1,1 @@
+"""videnhance enlarges and cleans recorded video, and proves what it wrote."""

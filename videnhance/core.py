@@ -1,0 +1,256 @@
+"""The vocabulary every other module shares: frames, clips, options, stages and errors.
+
+Imports nothing of the package, and nothing heavier than NumPy.
+
+The error tree (each class carries the exit code the command line ends with)::
+
+    VidenhanceError          1
+    ├── UsageError           2   the options do not make sense
+    ├── InputError           3   the source cannot be read
+    ├── VerificationError    4   the output does not match the source
+    ├── ResourceError        5   memory or disk ran out
+    │   └── OutOfMemory          one inference did not fit; the caller may try smaller
+    └── Interrupted        130   the user or the system asked to stop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.float32]
+"""RGB, shape (3, H, W), float32, nominally 0..1; excursions of the source beyond it are kept."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class VidenhanceError(Exception):
+    """A failure with one sentence for the user that says what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(VidenhanceError):
+    """The options, or their combination, cannot be honoured."""
+
+    exit_code = 2
+
+
+class InputError(VidenhanceError):
+    """The source is missing, unreadable, or holds no usable video."""
+
+    exit_code = 3
+
+
+class VerificationError(VidenhanceError):
+    """The written file broke a promise; it is kept aside for inspection."""
+
+    exit_code = 4
+
+
+class ResourceError(VidenhanceError):
+    """Memory or disk space ran out."""
+
+    exit_code = 5
+
+
+class OutOfMemory(ResourceError):
+    """One inference did not fit into memory; the same image may fit in smaller tiles."""
+
+
+class Interrupted(VidenhanceError):
+    """The job was asked to stop; finished segments are kept."""
+
+    exit_code = 130
+
+
+class Matrix(IntEnum):
+    """Colour matrix (luma coefficients), numbered as in ITU-T H.273 table 4."""
+
+    RGB = 0
+    BT709 = 1
+    UNSPECIFIED = 2
+    FCC = 4
+    BT470BG = 5
+    SMPTE170M = 6
+    SMPTE240M = 7
+    YCGCO = 8
+    BT2020_NCL = 9
+
+
+class ChromaLocation(IntEnum):
+    """Where a chroma sample lies among its luma samples, numbered as FFmpeg's AVChromaLocation."""
+
+    UNSPECIFIED = 0
+    LEFT = 1
+    CENTER = 2
+    TOPLEFT = 3
+    TOP = 4
+    BOTTOMLEFT = 5
+    BOTTOM = 6
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How code values mean light. Numbers are those of ITU-T H.273, as FFmpeg uses them."""
+
+    matrix: int = Matrix.UNSPECIFIED
+    full_range: bool = False
+    primaries: int = 2
+    transfer: int = 2
+    chroma_location: int = ChromaLocation.UNSPECIFIED
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a stage needs to know of a clip before its first frame.
+
+    `rate` is a hint (average frames per second, None where nothing is known); the truth about time
+    is in each frame's `pts`. `width` and `height` are in stored samples, before rotation and
+    before the sample aspect ratio.
+    """
+
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction | None
+    sample_aspect_ratio: Fraction = Fraction(1)
+    bit_depth: int = 8
+    colour: Colour = Colour()
+
+
+@dataclass(frozen=True, repr=False)
+class Frame:
+    """One decoded picture and its place in time.
+
+    `data` has shape (3, H, W), float32 RGB (transfer-encoded, not linear), nominally 0..1.
+    `pts` and `duration` count ticks of the source's own time base; 0 is an unknown duration.
+    `scene_start` says that temporal state must not reach across this frame's beginning.
+    """
+
+    data: Image
+    pts: int
+    duration: int = 0
+    scene_start: bool = False
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 3 or self.data.shape[0] != 3:
+            raise ValueError(f"data must have shape (3, H, W), got {self.data.shape}")
+        if self.data.dtype != np.float32:
+            raise ValueError(f"data must be float32, got {self.data.dtype}")
+
+    @property
+    def height(self) -> int:
+        return int(self.data.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.data.shape[2])
+
+    def __repr__(self) -> str:
+        return f"Frame(pts={self.pts}, {self.width}x{self.height}, scene_start={self.scene_start})"
+
+
+@dataclass(frozen=True)
+class Knob:
+    """The declaration of one option, put beside its type as ``Annotated[float, Knob(...)]``.
+
+    From it come the flag, the TOML key, the help and the check of bounds, wherever a value
+    came from. `choices` restricts strings; `min` and `max` are inclusive.
+    """
+
+    help: str
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Model(Protocol):
+    """A loaded network for images of any size; padding, tiling and memory are its business."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many calls at once use the device best (1 where the device is filled by one)."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many images of one size a call should carry to use the device best."""
+        ...
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        """Enlarge images (3, H, W) within 0..1 to (3, scale·H, scale·W) within 0..1.
+
+        Gives the same bits for the same image whatever `images` it came with and however
+        many calls run at once. Raises ResourceError when even the smallest tile does not fit.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """What a running stage may ask of its surroundings."""
+
+    def model(self, model_id: str) -> Model:
+        """Load the model of that id (or path), once per job."""
+        ...
+
+    def map(
+        self, function: Callable[[T], R], items: Iterable[T], workers: int
+    ) -> Iterator[R]:
+        """Apply `function` on up to `workers` threads; results come in the order of `items`.
+
+        With one worker it is the built-in `map`: nothing is read ahead.
+        """
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the user something once, on the screen and in the report."""
+        ...
+
+
+class Stage(Protocol):
+    """One step of the chain: a frozen dataclass whose fields are its options.
+
+    `run` is a generator; its local variables are the only state, so nothing leaks from one
+    clip to the next.
+    """
+
+    name: ClassVar[str]
+    """Its key in TOML files and in reports."""
+    flag_prefix: ClassVar[str]
+    """What its flags begin with, e.g. "denoise-"; empty for the stage the program is named for."""
+    lookahead: ClassVar[int]
+    """Frames it must see after frame n before n can leave."""
+    warmup: ClassVar[int]
+    """Frames before a segment's start that settle its state to what an uncut run has."""
+
+    def output(self, clip: ClipInfo) -> ClipInfo:
+        """What becomes of size and rate. Raises UsageError for options this clip cannot meet."""
+        ...
+
+    def models(self) -> tuple[str, ...]:
+        """Ids of the models it will load, so that their weights can be checked before work begins."""
+        ...
+
+    def run(self, frames: Iterator[Frame], rt: Runtime) -> Iterator[Frame]:
+        """Turn frames into frames, lazily and in order."""
+        ...
+
+
+Options: TypeAlias = dict[str, Any]
+"""Option values by name, as a preset, a TOML file or flags give them."""
