@@ -1,0 +1,113 @@
+"""Choose the device that networks run on, without loading more than the answer needs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from videnhance.core import UsageError
+
+_PATTERN = re.compile(r"(auto|cpu|cuda|vulkan)(?::(\d+))?")
+_SOFTWARE = ("llvmpipe", "lavapipe", "swiftshader")
+_VULKAN_CPU = 3
+"""ncnn's number for VK_PHYSICAL_DEVICE_TYPE_CPU."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where networks run: `kind` is "cpu", "cuda" or "vulkan"."""
+
+    kind: str
+    index: int = 0
+    name: str = ""
+    """What the driver calls it, for the report."""
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+
+CPU = Device("cpu")
+
+
+def usable_cores() -> int:
+    """Number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def select_device(wish: str = "auto") -> Device:
+    """The device for ``auto``, ``cpu``, ``cuda[:n]`` or ``vulkan[:n]``.
+
+    `auto` is CUDA where it works, then Vulkan on a real GPU, then the CPU. A named device that is
+    not there raises UsageError; a software Vulkan device is used only when named.
+    """
+    match = _PATTERN.fullmatch(wish)
+    if match is None or (match[2] and match[1] in ("auto", "cpu")):
+        raise UsageError(f"Device {wish!r} is unknown; use auto, cpu, cuda[:n] or vulkan[:n].")
+    kind, index = match[1], int(match[2]) if match[2] else None
+    if kind == "cpu":
+        return CPU
+    if kind == "auto":
+        real = [device for device in _vulkan_devices() if not device[1]]
+        found = _cuda_devices() or [device for device, _ in real]
+        return found[0] if found else CPU
+    devices = _cuda_devices() if kind == "cuda" else [device for device, _ in _vulkan_devices()]
+    chosen = next((d for d in devices if index is None or d.index == index), None)
+    if chosen is None:
+        there = ", ".join(f"{device} ({device.name})" for device in devices) or "none"
+        raise UsageError(
+            f"Device {wish} is not available (found: {there}); use --device auto or cpu."
+        )
+    return chosen
+
+
+def _nvidia_driver_present() -> bool:
+    """Whether an NVIDIA driver is installed; importing torch to ask would take seconds."""
+    if sys.platform == "darwin":
+        return False
+    if sys.platform == "win32":
+        return _loads("nvcuda.dll")
+    traces = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1")
+    return any(Path(trace).exists() for trace in traces)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _cuda_devices() -> list[Device]:
+    if not _nvidia_driver_present():
+        return []
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return [Device("cuda", index, name) for index, name in enumerate(names)]
+
+
+def _vulkan_devices() -> list[tuple[Device, bool]]:
+    """Vulkan devices, each with whether it is only a program on the CPU."""
+    # ncnn writes to stderr when the loader is missing, so look for it first. On macOS the loader
+    # may be inside ncnn itself.
+    loader = {"win32": "vulkan-1.dll", "darwin": ""}.get(sys.platform, "libvulkan.so.1")
+    if loader and not _loads(loader):
+        return []
+    import ncnn
+
+    found = []
+    for index in range(ncnn.get_gpu_count()):
+        info = ncnn.get_gpu_info(index)
+        name = str(info.device_name())
+        software = info.type() == _VULKAN_CPU or any(s in name.lower() for s in _SOFTWARE)
+        found.append((Device("vulkan", index, name), software))
+    return found

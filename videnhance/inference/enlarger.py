@@ -1,0 +1,121 @@
+"""A network for images of any size: tiling, memory that runs out, and results that are broken."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from videnhance.core import Image, OutOfMemory, ResourceError, VidenhanceError
+from videnhance.inference.network import Network
+from videnhance.inference.tiling import run_tiled, smallest_tile
+
+_BLACK = 1 / 512
+_NOT_BLACK = 0.1
+
+
+class Enlarger:
+    """Implements `core.Model` over a `Network`."""
+
+    def __init__(
+        self,
+        model_id: str,
+        network: Network,
+        *,
+        halo: int,
+        tile: int | None = None,
+        warn: Callable[[str], None],
+    ) -> None:
+        """`tile` is the side of the tiles in input pixels, None to take images whole."""
+        self._id = model_id
+        self._network = network
+        self._halo = halo
+        self._tile = None if tile is None else max(tile, smallest_tile(halo))
+        self._warn = warn
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """The card's id, or the name of the file."""
+        return self._id
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        return self._network.scale
+
+    @property
+    def workers(self) -> int:
+        """How many calls at once use the device best."""
+        return self._network.workers
+
+    @property
+    def batch(self) -> int:
+        """One: a batch may change the bits of its members."""
+        return 1
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        """See `core.Model`. Raises VidenhanceError where a result is broken even in fp32."""
+        return [self._enlarge(image) for image in images]
+
+    def _enlarge(self, image: Image) -> Image:
+        result = self._fit(image, precise=False)
+        fault = _fault(image, result)
+        if fault and not self._network.exact:
+            self._warn(
+                f"{self._id} gave {fault} in half precision; "
+                "the frames concerned are computed again in single precision."
+            )
+            result = self._fit(image, precise=True)
+            fault = _fault(image, result)
+        if fault:
+            raise VidenhanceError(f"{self._id} gave {fault}; use another model.")
+        if result.min() < 0 or result.max() > 1:
+            np.clip(result, 0, 1, out=result)
+        return result
+
+    def _fit(self, image: Image, *, precise: bool) -> Image:
+        """Run the network, in ever smaller tiles until they fit into memory."""
+        while True:
+            tile = self._tile
+            try:
+                if tile is None or max(image.shape[1:]) <= tile:
+                    return self._network(image, precise=precise)
+                return run_tiled(
+                    lambda part: self._network(part, precise=precise),
+                    image,
+                    tile=tile,
+                    halo=self._halo,
+                    scale=self.scale,
+                )
+            except (OutOfMemory, MemoryError) as exc:
+                self._shrink(tile, image, exc)
+
+    def _shrink(self, failed: int | None, image: Image, exc: BaseException) -> None:
+        """Halve the tile that did not fit, unless another thread has done so already."""
+        with self._lock:
+            if self._tile != failed:
+                return
+            least = smallest_tile(self._halo)
+            side = min(failed or max(image.shape[1:]), max(image.shape[1:]))
+            if side <= least:
+                raise ResourceError(
+                    f"{self._id} does not fit into memory even in tiles of {least} pixels; "
+                    "close other programs or use a smaller model."
+                ) from exc
+            self._tile = max(side // 2, least)
+        self._warn(
+            f"{self._id} did not fit into memory and goes on in tiles of {self._tile} pixels; "
+            "a run with more memory may differ from this one in the last bits."
+        )
+
+
+def _fault(image: Image, result: Image) -> str:
+    """What is wrong with a result, or nothing."""
+    low, high = float(result.min()), float(result.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "values that are not numbers"
+    if high < _BLACK and float(image.max()) > _NOT_BLACK:
+        return "a black picture for one that is not"
+    return ""

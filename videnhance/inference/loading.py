@@ -1,0 +1,76 @@
+"""Turn the name of a model, or the path of a weight file, into a model ready to run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from videnhance.core import InputError, Model, UsageError
+from videnhance.inference import cards, tiling, weights
+from videnhance.inference.cards import Card
+from videnhance.inference.devices import Device, usable_cores
+from videnhance.inference.enlarger import Enlarger
+from videnhance.inference.network import Network
+
+_SUFFIXES = (".param", ".pth", ".safetensors")
+_UNKNOWN_HALO = 32
+_UNKNOWN_BYTES_PER_PIXEL = 32_000
+"""For networks without a card: as much as the heaviest known one takes, and some."""
+
+_log = logging.getLogger(__name__)
+
+
+def is_path(name: str) -> bool:
+    """Whether a model's name means a weight file rather than a card."""
+    return Path(name).suffix.lower() in _SUFFIXES
+
+
+def load_model(
+    name: str,
+    *,
+    device: Device,
+    scale: float | None = None,
+    tile: int | None = None,
+    warn: Callable[[str], None] = _log.warning,
+    progress: weights.Progress | None = None,
+) -> Model:
+    """Load a model by card id, family name or path of a weight file.
+
+    `scale` chooses among a family's cards; `tile` is what `plan_tile` gave for this job. Weights
+    that are missing are downloaded, which `progress` hears of. Raises UsageError, InputError or
+    ResourceError, each saying what to do.
+    """
+    if is_path(name):
+        path = Path(name)
+        network = _network((path,), device)
+        return Enlarger(path.name, network, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
+    card = cards.resolve(name, scale)
+    network = _network(weights.obtain(card, progress=progress), device)
+    return Enlarger(card.id, network, halo=card.halo, tile=tile, warn=warn)
+
+
+def plan_tile(
+    name: str, width: int, height: int, *, device: Device, scale: float | None = None
+) -> int | None:
+    """Side of the tiles, in input pixels, that fit into the memory free now; None for whole frames.
+
+    Loads nothing. The answer belongs into the job: the same tiles give the same bits.
+    """
+    card = None if is_path(name) else cards.resolve(name, scale)
+    halo = card.halo if card else _UNKNOWN_HALO
+    need = card.bytes_per_pixel if card else _UNKNOWN_BYTES_PER_PIXEL
+    return tiling.tile_for(_memory(device), need, halo, width, height)
+
+
+def _memory(device: Device) -> int:
+    """Bytes that one of the calls at once may take."""
+    return tiling.free_memory() // usable_cores()
+
+
+def _network(paths: tuple[Path, ...], device: Device) -> Network:
+    from videnhance.inference.ncnn_backend import NcnnNetwork
+
+    param = next(path for path in paths if path.suffix.lower() == ".param")
+    return NcnnNetwork(param, param.with_suffix(".bin"), device)

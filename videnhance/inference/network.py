@@ -1,0 +1,33 @@
+"""The seam between the tiling and the backends: a network that takes one image in one piece."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from videnhance.core import Image
+
+
+class Network(Protocol):
+    """A loaded network without padding, tiling or checks; safe to call from several threads."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many calls at once use the device best."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether it computes in fp32 anyway, so that trying again in fp32 is pointless."""
+        ...
+
+    def __call__(self, image: Image, *, precise: bool = False) -> Image:
+        """Enlarge (3, H, W) to (3, scale·H, scale·W), in fp32 where `precise`, not clipped.
+
+        Raises OutOfMemory where the image does not fit.
+        """
+        ...

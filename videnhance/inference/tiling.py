@@ -1,0 +1,99 @@
+"""Cut an image into overlapping tiles and put the results together without seams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videnhance.core import Image
+
+FEATHER = 8
+"""Input pixels over which one tile fades into the next, beyond the halo."""
+
+_STEP = 16
+_SHARE = 0.6
+"""Part of the free memory that inference may plan with; the rest is for frames and encoders."""
+
+
+def smallest_tile(halo: int) -> int:
+    """Side of the smallest tile worth computing: half of its area is halo at worst."""
+    return 2 * halo + FEATHER + _STEP
+
+
+def tile_for(memory: int, bytes_per_pixel: int, halo: int, width: int, height: int) -> int | None:
+    """Side in input pixels of the largest square tile within `memory` bytes.
+
+    None where the whole image fits.
+    """
+    pixels = int(memory * _SHARE) // bytes_per_pixel
+    if width * height <= pixels:
+        return None
+    side = int(pixels**0.5) // _STEP * _STEP
+    return max(side, smallest_tile(halo))
+
+
+def free_memory() -> int:
+    """Bytes of main memory this process can still have, limits of a container included."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    root = Path("/sys/fs/cgroup")
+    for limit, usage in (
+        (root / "memory.max", root / "memory.current"),
+        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(limit.read_text()) - int(usage.read_text()))
+        except (OSError, ValueError):  # no such limit, or "max"
+            continue
+    return max(free, 0)
+
+
+def run_tiled(
+    network: Callable[[Image], Image], image: Image, *, tile: int, halo: int, scale: int
+) -> Image:
+    """Apply `network` to tiles of `tile` input pixels and blend them where they overlap.
+
+    Neighbours overlap by at least 2·halo + FEATHER pixels and fade into each other in the middle
+    of that, so nothing within `halo` of a tile's inner edge is ever seen.
+    """
+    _, height, width = image.shape
+    rows = list(_spans(height, tile, halo, scale))
+    columns = list(_spans(width, tile, halo, scale))
+    whole = np.zeros((3, scale * height, scale * width), np.float32)
+    for top, y_ramp in rows:
+        for left, x_ramp in columns:
+            part = network(image[:, top : top + tile, left : left + tile])
+            part = part * (y_ramp[:, None] * x_ramp)
+            y, x = scale * top, scale * left
+            whole[:, y : y + part.shape[1], x : x + part.shape[2]] += part
+    return whole
+
+
+def _spans(
+    size: int, tile: int, halo: int, scale: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Start of each tile along one axis, and the weight of each of its output pixels."""
+    if size <= tile:
+        yield 0, np.ones(scale * size, np.float32)
+        return
+    stride = tile - 2 * halo - FEATHER
+    count = -(-(size - tile) // stride) + 1
+    starts = [round(i * (size - tile) / (count - 1)) for i in range(count)]
+    ramp = (np.arange(scale * FEATHER, dtype=np.float32) + 0.5) / (scale * FEATHER)
+    # Where tile i hands over to tile i + 1: the middle of what they share.
+    seams = [(after + before + tile - FEATHER) // 2 for before, after in zip(starts, starts[1:])]
+    for i, start in enumerate(starts):
+        weight = np.ones(scale * tile, np.float32)
+        if i > 0:
+            first = scale * (seams[i - 1] - start)
+            weight[:first] = 0
+            weight[first : first + ramp.size] = ramp
+        if i < len(seams):
+            first = scale * (seams[i] - start)
+            weight[first : first + ramp.size] = 1 - ramp
+            weight[first + ramp.size :] = 0
+        yield start, weight
