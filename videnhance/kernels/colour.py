@@ -1,0 +1,165 @@
+"""Y'CbCr code values to R'G'B' and back, by the matrices and ranges of ITU-T H.273.
+
+Planes are float32 arrays of code values (not rounded on the way out); RGB is `core.Image`.
+Nothing is clipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videnhance.core import Image, InputError, Matrix
+
+Plane: TypeAlias = NDArray[np.float32]
+"""One component, shape (H, W), float32."""
+
+_LUMA_WEIGHTS = {
+    Matrix.BT709: (0.2126, 0.0722),
+    Matrix.FCC: (0.30, 0.11),
+    Matrix.BT470BG: (0.299, 0.114),
+    Matrix.SMPTE170M: (0.299, 0.114),
+    Matrix.SMPTE240M: (0.212, 0.087),
+    Matrix.BT2020_NCL: (0.2627, 0.0593),
+}
+"""K_R and K_B of H.273 table 4."""
+
+_UNSUPPORTED = {
+    10: "BT.2020 constant luminance",
+    11: "SMPTE ST 2085",
+    12: "chromaticity-derived, non-constant luminance",
+    13: "chromaticity-derived, constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
+
+_BAND = 1 << 15
+"""Samples worked on at once, so that a band of all planes stays in the processor's cache."""
+
+
+def guess_matrix(width: int, height: int) -> Matrix:
+    """The matrix to assume where a source names none.
+
+    Pictures under 1280 wide and under 720 high are taken for standard definition and so for
+    BT.601 (`SMPTE170M`), all others for BT.709. It is a guess, and the user should hear of it.
+    """
+    return Matrix.SMPTE170M if width < 1280 and height < 720 else Matrix.BT709
+
+
+def check_matrix(matrix: int) -> Matrix:
+    """Give `matrix` as a `core.Matrix` this program can compute.
+
+    Raises ValueError for UNSPECIFIED (to be resolved beforehand, see `guess_matrix`) and
+    InputError for one that is not linear in R'G'B' or not known.
+    """
+    if matrix == Matrix.UNSPECIFIED:
+        raise ValueError("the colour matrix must be resolved before pixels are converted")
+    try:
+        return Matrix(matrix)
+    except ValueError:
+        name = _UNSUPPORTED.get(matrix, "unknown")
+        raise InputError(
+            f"The video uses the colour matrix {matrix} ({name}), which is not supported; "
+            "convert it to BT.709 or BT.2020 non-constant luminance first."
+        ) from None
+
+
+def rgb_from_yuv(
+    y: Plane, cb: Plane, cr: Plane, matrix: int, full_range: bool, depth: int
+) -> Image:
+    """R'G'B' of shape (3, H, W) from three planes (H, W) of `depth`-bit code values.
+
+    With `Matrix.YCGCO`, `cb` and `cr` are Cg and Co. Raises as `check_matrix`; also ValueError
+    for `Matrix.RGB`, which has no luma.
+    """
+    forward, offset = _transform(check_matrix(matrix), full_range, depth)
+    inverse: NDArray[np.float64] = np.linalg.inv(forward).astype(np.float64)
+    return _apply(inverse, -inverse @ offset, (y, cb, cr))
+
+
+def yuv_from_rgb(image: Image, matrix: int, full_range: bool, depth: int) -> Image:
+    """Y', Cb and Cr, shape (3, H, W), as unrounded `depth`-bit code values. Raises likewise."""
+    forward, offset = _transform(check_matrix(matrix), full_range, depth)
+    return _apply(forward, offset, (image[0], image[1], image[2]))
+
+
+def luma_from_rgb(image: Image, matrix: int) -> Plane:
+    """Y' of nominal range 0..1, shape (H, W); `Matrix.RGB` is given the weights of BT.709."""
+    known = check_matrix(matrix)
+    weights = _rgb_to_yuv(Matrix.BT709 if known is Matrix.RGB else known)[0]
+    luma: Plane = image[0] * np.float32(weights[0])
+    luma += image[1] * np.float32(weights[1])
+    luma += image[2] * np.float32(weights[2])
+    return luma
+
+
+def luma_codes(full_range: bool, depth: int) -> tuple[float, float]:
+    """Scale and offset that take 0..1 of Y', R', G' or B' to code values (H.273 section 8.3)."""
+    if full_range:
+        return float((1 << depth) - 1), 0.0
+    unit = 2.0 ** (depth - 8)
+    return 219.0 * unit, 16.0 * unit
+
+
+def _rgb_to_yuv(matrix: Matrix) -> NDArray[np.float64]:
+    """Rows Y', Cb, Cr (Y, Cg, Co) over columns R', G', B', by the equations of H.273."""
+    if matrix is Matrix.YCGCO:
+        return np.array([[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]])
+    if matrix is Matrix.RGB:
+        raise ValueError("the RGB matrix applies to GBR formats only")
+    kr, kb = _LUMA_WEIGHTS[matrix]
+    y = np.array([kr, 1 - kr - kb, kb])
+    cb = (np.array([0.0, 0.0, 1.0]) - y) / (2 * (1 - kb))
+    cr = (np.array([1.0, 0.0, 0.0]) - y) / (2 * (1 - kr))
+    return np.stack([y, cb, cr])
+
+
+@lru_cache(maxsize=32)
+def _transform(
+    matrix: Matrix, full_range: bool, depth: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matrix (3, 3) and offset (3,) from R'G'B' to code values."""
+    scale, black = luma_codes(full_range, depth)
+    # H.273 quantises R'G'B' before it forms YCgCo, so the chroma of limited range spans 219
+    # steps there instead of the 224 of the others.
+    chroma = scale if full_range or matrix is Matrix.YCGCO else 224.0 * 2.0 ** (depth - 8)
+    middle = 2.0 ** (depth - 1)
+    scales = np.array([[scale], [chroma], [chroma]])
+    return scales * _rgb_to_yuv(matrix), np.array([black, middle, middle])
+
+
+def _apply(
+    matrix: NDArray[np.float64], offset: NDArray[np.float64], planes: tuple[Plane, Plane, Plane]
+) -> Image:
+    """``matrix @ planes + offset`` for each sample, band by band.
+
+    Plain element-wise products and sums, not BLAS, so the result depends on nothing but the input.
+    """
+    height, width = planes[0].shape
+    out = np.empty((3, height, width), np.float32)
+    weights, offsets = matrix.astype(np.float32), offset.astype(np.float32)
+    # Terms whose weight is 0 but for rounding (Cb in R', Cr in B') are left out.
+    used = np.abs(matrix) > 1e-12 * np.abs(matrix).max()
+    for rows in _bands(height, width):
+        term = np.empty((rows.stop - rows.start, width), np.float32)
+        for i in range(3):
+            first, *others = np.flatnonzero(used[i])
+            target = out[i, rows]
+            np.multiply(planes[first][rows], weights[i, first], out=target)
+            for j in others:
+                np.multiply(planes[j][rows], weights[i, j], out=term)
+                target += term
+            target += offsets[i]
+    return out
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    step = max(1, _BAND // max(1, width))
+    for start in range(0, height, step):
+        yield slice(start, min(height, start + step))
