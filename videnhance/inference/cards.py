@@ -67,7 +67,7 @@ def read(path: Path) -> Card:
 
 
 @cache
-def cards() -> dict[str, Card]:
+def all_cards() -> dict[str, Card]:
     """Every known card by id, in alphabetical order."""
     read_cards = (read(path) for path in sorted(folder("models").glob("*.toml")))
     return {card.id: card for card in read_cards}
@@ -80,7 +80,7 @@ def resolve(name: str, scale: float | None = None) -> Card:
     enlarged by plain interpolation; where none reaches it, or with no `scale`, the largest.
     Raises UsageError for an unknown name, naming the nearest known one.
     """
-    known = cards()
+    known = all_cards()
     if name in known:
         return known[name]
     family = sorted((c for c in known.values() if c.family == name), key=lambda card: card.scale)
