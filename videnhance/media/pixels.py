@@ -1,7 +1,8 @@
 """Pixels of `av.VideoFrame` to RGB images and back, without losing a code value.
 
-Planar formats are read and written through the buffer protocol. Any other format is first
-rearranged by libswscale into the planar one that holds the same code values.
+Planar and semi-planar formats are read and written in place. Any other format is first
+rearranged by libswscale into the planar one that holds the same code values (checked for each:
+libswscale is not exact between all formats, nor with every odd size).
 """
 
 from __future__ import annotations
@@ -19,33 +20,37 @@ from av.error import FFmpegError
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from videnhance.core import ChromaLocation, Colour, Image, InputError, UsageError
+from videnhance.core import ChromaLocation, Colour, Image, InputError, Matrix, UsageError
 from videnhance.kernels import chroma
 from videnhance.kernels import colour as kernel
 
 _BT2020_PRIMARIES = 9
 _CENTRED_CODECS = frozenset({"mjpeg", "mpeg1video", "h261", "h263"})
 _PLANAR = re.compile(
-    r"(?P<family>yuvj?|yuva|gbra?p|gray)(?P<sampling>4\d\d)?p?(?P<float>f)?(?P<depth>\d+)?(?:le)?"
+    r"(?P<family>yuvj?|yuva|gbra?p|gray)(?:4\d\dp)?(?P<float>f)?(?:\d+)?(?P<msb>msb)?(?:le|be)?"
 )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """A planar format: how its code values lie in memory and what they stand for."""
+    """How the code values of a planar or semi-planar format lie in memory.
+
+    `h_shift` and `v_shift` are log2 of the chroma subsampling, `padding` the unused low bits of
+    each word, `interleaved` the places of Cb and Cr in the common plane of a semi-planar format.
+    """
 
     name: str
     family: Literal["yuv", "gbr", "gray"]
     depth: int
-    floating: bool
-    h_shift: int
-    v_shift: int
+    dtype: np.dtype[Any]
+    h_shift: int = 0
+    v_shift: int = 0
+    padding: int = 0
+    interleaved: tuple[int, int] | None = None
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        if self.floating:
-            return np.dtype("<f4" if self.depth == 32 else "<f2")
-        return np.dtype("u1" if self.depth == 8 else "<u2")
+    def floating(self) -> bool:
+        return self.dtype.kind == "f"
 
 
 def to_image(frame: av.VideoFrame, colour: Colour) -> Image:
@@ -58,7 +63,7 @@ def to_image(frame: av.VideoFrame, colour: Colour) -> Image:
     layout = _planar(frame.format.name)
     if frame.format.name != layout.name:
         frame = _rearrange(frame, layout.name)
-    planes = [_plane(frame, i, layout.dtype) for i in range(1 if layout.family == "gray" else 3)]
+    planes = [p >> layout.padding if layout.padding else p for p in _planes(frame, layout)]
     if layout.family == "yuv":
         y, cb, cr = planes
         return kernel.rgb_from_yuv(
@@ -86,17 +91,18 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
     Raises ValueError for a format with alpha or a `colour` that is not resolved.
     """
     layout = _planar(pix_fmt)
-    if has_alpha(pix_fmt):
-        raise ValueError(f"{pix_fmt} has alpha, which an image does not hold")
+    if not _holds_images(pix_fmt):
+        raise ValueError(f"{pix_fmt} has alpha or fewer than 8 bits")
     if pix_fmt.startswith("yuvj") and not colour.full_range:
         raise ValueError(f"{pix_fmt} is full range, but the colour is tagged limited")
     height, width = image.shape[1:]
     frame = av.VideoFrame(width, height, layout.name)
-    for i, plane in enumerate(_code_values(image, layout, colour)):
-        _store(plane, _plane(frame, i, layout.dtype), layout)
+    codes = _code_values(image, layout, colour)
+    for plane, target in zip(codes, _planes(frame, layout), strict=True):
+        _store(plane, target, layout)
     if pix_fmt != layout.name:
         frame = _rearrange(frame, pix_fmt)
-    frame.colorspace = colour.matrix
+    frame.colorspace = Matrix.RGB if layout.family == "gbr" else colour.matrix
     frame.color_range = 2 if colour.full_range else 1
     frame.color_primaries = colour.primaries
     frame.color_trc = colour.transfer
@@ -130,9 +136,8 @@ def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool =
             layout = _planar(name)
         except InputError:
             continue
-        if has_alpha(name) or (layout.family == "gray" and wanted.family != "gray"):
-            continue
-        if layout.family == "gray" and not monochrome:
+        grey = layout.family == "gray"
+        if not _holds_images(name) or (grey and not (monochrome and wanted.family == "gray")):
             continue
         ranked.append(((*_cost(wanted, layout), name.startswith("yuvj"), index), name))
     if not ranked:
@@ -156,9 +161,9 @@ def resolve_full_range(pix_fmt: str, tagged: int) -> bool:
 
 
 def resolve_chroma_location(
-    pix_fmt: str, tagged: int, codec: str, primaries: int
+    pix_fmt: str, codec: str, primaries: int, tagged: int = ChromaLocation.UNSPECIFIED
 ) -> ChromaLocation:
-    """Where chroma samples lie, given the stream's tag (a `ChromaLocation`, 0 where unknown).
+    """Where chroma samples lie: as `tagged` (see `siting.tagged_chroma_location`), or a guess.
 
     Without a tag: CENTER for JPEG, MPEG-1, H.261 and H.263, which define it so; TOPLEFT for
     4:2:0 with BT.2020 primaries, as BT.2020 and Ultra HD Blu-ray have it; LEFT for all others,
@@ -174,20 +179,25 @@ def resolve_chroma_location(
     return ChromaLocation.LEFT
 
 
+def _holds_images(pix_fmt: str) -> bool:
+    format_ = av.VideoFormat(pix_fmt)
+    return not has_alpha(pix_fmt) and all(c.bits >= 8 for c in format_.components)
+
+
 @lru_cache(maxsize=512)
 def _planar(pix_fmt: str) -> _Layout:
-    """The planar format that holds the code values of `pix_fmt`, itself where it is planar."""
+    """The layout that holds the code values of `pix_fmt`, its own where this module reads it."""
     try:
         format_ = av.VideoFormat(pix_fmt)
     except ValueError:
         raise InputError(f"The pixel format {pix_fmt} is not known to this FFmpeg.") from None
-    own = _layout(pix_fmt)
-    if own is not None:
-        return own
     components = [c for c in format_.components if not c.is_alpha]
     # XYZ looks like Y'CbCr in its description, and a mosaic like RGB.
     if not components or format_.is_bayer or pix_fmt.startswith("xyz"):
         raise _unsupported(pix_fmt)
+    own = _layout(format_)
+    if own is not None:
+        return own
     bits = max(8, *(c.bits for c in components))
     floating = re.search(r"f(16|32)[bl]e$", pix_fmt) is not None
     suffix = ("f" if floating else "") + (f"{bits}le" if bits > 8 else "")
@@ -196,50 +206,45 @@ def _planar(pix_fmt: str) -> _Layout:
     elif len(components) == 1:
         name = f"gray{suffix}"
     else:
-        shifts = _shifts(format_)
-        sampling = next((s for s, known in _SAMPLINGS.items() if known == shifts), "")
-        name = f"yuv{sampling}p{suffix}"
-    layout = _layout(name)
+        width, height = format_.chroma_width(4), format_.chroma_height(4)
+        name = f"yuv{_SAMPLINGS[width, height]}p{suffix}"
+    try:
+        layout = _layout(av.VideoFormat(name))
+    except ValueError:
+        layout = None
     if layout is None:
         raise _unsupported(pix_fmt)
     return layout
 
 
-_SAMPLINGS = {
-    "444": (0, 0),
-    "422": (1, 0),
-    "420": (1, 1),
-    "440": (0, 1),
-    "411": (2, 0),
-    "410": (2, 2),
-}
-"""Log2 of the chroma subsampling, horizontal and vertical."""
+_SAMPLINGS = {(4, 4): 444, (2, 4): 422, (2, 2): 420, (4, 2): 440, (1, 4): 411, (1, 1): 410}
+"""J:a:b by the chroma size of a picture of 4 by 4."""
 
 
-def _layout(name: str) -> _Layout | None:
-    """The layout of a planar little-endian format, None for all others."""
+def _layout(format_: av.VideoFormat) -> _Layout | None:
+    """The layout of a planar or semi-planar format, None for all others."""
+    name, components = format_.name, [c for c in format_.components if not c.is_alpha]
+    bits = components[0].bits
     match = _PLANAR.fullmatch(name)
-    if match is None:
-        return None
-    bits = int(match["depth"] or 8)
-    floating = match["float"] is not None
-    if bits > 16 and not floating:
-        return None  # float32 cannot hold 32-bit integers
-    if bits == 16 and floating and name.startswith("yuv"):
-        return None
-    try:
-        format_ = av.VideoFormat(name)
-    except ValueError:
-        return None
-    if match["family"].startswith("yuv"):
-        return _Layout(name, "yuv", bits, floating, *_shifts(format_))
-    return _Layout(name, "gray" if match["family"] == "gray" else "gbr", bits, floating, 0, 0)
-
-
-def _shifts(format_: av.VideoFormat) -> tuple[int, int]:
-    return (
-        (64 // format_.chroma_width(64)).bit_length() - 1,
-        (64 // format_.chroma_height(64)).bit_length() - 1,
+    semi = [c.plane for c in components] == [0, 1, 1]
+    floating = match is not None and match["float"] is not None
+    if (match is None and not semi) or (bits > 16 and not floating):
+        return None  # float32 cannot hold integers of 32 bits
+    kind = "f" if floating else "u"
+    dtype = np.dtype(f"{'>' if format_.is_big_endian else '<'}{kind}{(bits + 7) // 8}")
+    if match is not None and not match["family"].startswith("yuv"):
+        family: Literal["gbr", "gray"] = "gray" if match["family"] == "gray" else "gbr"
+        return _Layout(name, family, bits, dtype, padding=16 - bits if match["msb"] else 0)
+    msb = name.startswith("p") if match is None else match["msb"] is not None
+    return _Layout(
+        name,
+        "yuv",
+        bits,
+        dtype,
+        h_shift=(4 // format_.chroma_width(4)).bit_length() - 1,
+        v_shift=(4 // format_.chroma_height(4)).bit_length() - 1,
+        padding=16 - bits if msb else 0,
+        interleaved=((1, 0) if name in ("nv21", "nv42") else (0, 1)) if semi else None,
     )
 
 
@@ -282,18 +287,32 @@ def _rearrange(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         raise _unsupported(frame.format.name) from exc
 
 
-def _plane(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A view (H, W) of one plane's memory, valid and writable while the frame lives."""
+def _planes(frame: av.VideoFrame, layout: _Layout) -> list[NDArray[Any]]:
+    """Views (H, W) of the components' memory, valid and writable while the frame lives."""
+    dtype = layout.dtype
+    if layout.interleaved is not None:
+        pairs = _lines(frame, 1, dtype)[:, : 2 * frame.planes[1].width]
+        return [
+            _lines(frame, 0, dtype)[:, : frame.width],
+            *(pairs[:, place::2] for place in layout.interleaved),
+        ]
+    count = 1 if layout.family == "gray" else 3
+    return [_lines(frame, i, dtype)[:, : frame.planes[i].width] for i in range(count)]
+
+
+def _lines(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """One plane with the padding of its lines."""
     plane = frame.planes[index]
     line = plane.line_size
-    if line >= 0:
-        flat = np.frombuffer(plane, dtype, count=plane.height * line // dtype.itemsize)
-        return flat.reshape(plane.height, line // dtype.itemsize)[:, : plane.width]
-    # Stored from the bottom up: the pointer is that of the last line in memory.
-    start = plane.buffer_ptr + (plane.height - 1) * line
-    memory = (ctypes.c_uint8 * (plane.height * -line)).from_address(start)
-    rows = np.frombuffer(memory, dtype).reshape(plane.height, -line // dtype.itemsize)
-    return rows[::-1, : plane.width]
+    memory: Any = plane
+    if line < 0:
+        # Stored from the bottom up: the pointer is that of the last line in memory.
+        start = plane.buffer_ptr + (plane.height - 1) * line
+        memory = (ctypes.c_uint8 * (plane.height * -line)).from_address(start)
+    lines = np.frombuffer(memory, np.uint8).reshape(plane.height, abs(line))
+    return lines[:: 1 if line > 0 else -1, : abs(line) // dtype.itemsize * dtype.itemsize].view(
+        dtype
+    )
 
 
 def _enlarge_chroma(
@@ -350,3 +369,5 @@ def _store(plane: chroma.Plane, target: NDArray[Any], layout: _Layout) -> None:
         np.rint(plane, out=plane)
         np.clip(plane, 0, (1 << layout.depth) - 1, out=plane)
     target[...] = plane
+    if layout.padding:
+        target <<= layout.padding
