@@ -6,7 +6,6 @@ Nothing is clipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -39,9 +38,6 @@ _UNSUPPORTED = {
     17: "YCgCo-Ro",
 }
 
-_BAND = 1 << 15
-"""Samples worked on at once, so that a band of all planes stays in the processor's cache."""
-
 
 def guess_matrix(width: int, height: int) -> Matrix:
     """The matrix to assume where a source names none.
@@ -71,22 +67,29 @@ def check_matrix(matrix: int) -> Matrix:
 
 
 def rgb_from_yuv(
-    y: Plane, cb: Plane, cr: Plane, matrix: int, full_range: bool, depth: int
+    y: Plane,
+    cb: Plane,
+    cr: Plane,
+    matrix: int,
+    full_range: bool,
+    depth: int,
+    out: Image | None = None,
 ) -> Image:
-    """R'G'B' of shape (3, H, W) from three planes (H, W) of `depth`-bit code values.
+    """R'G'B' of shape (3, H, W), in `out` if given, from planes (H, W) of `depth`-bit code values.
 
     With `Matrix.YCGCO`, `cb` and `cr` are Cg and Co. Raises as `check_matrix`; also ValueError
     for `Matrix.RGB`, which has no luma.
     """
     forward, offset = _transform(check_matrix(matrix), full_range, depth)
     inverse: NDArray[np.float64] = np.linalg.inv(forward).astype(np.float64)
-    return _apply(inverse, -inverse @ offset, (y, cb, cr))
+    target = np.empty((3, *y.shape), np.float32) if out is None else out
+    return _apply(inverse, -inverse @ offset, (y, cb, cr), target)
 
 
 def yuv_from_rgb(image: Image, matrix: int, full_range: bool, depth: int) -> Image:
     """Y', Cb and Cr, shape (3, H, W), as unrounded `depth`-bit code values. Raises likewise."""
     forward, offset = _transform(check_matrix(matrix), full_range, depth)
-    return _apply(forward, offset, (image[0], image[1], image[2]))
+    return _apply(forward, offset, (image[0], image[1], image[2]), np.empty_like(image))
 
 
 def luma_from_rgb(image: Image, matrix: int) -> Plane:
@@ -135,31 +138,24 @@ def _transform(
 
 
 def _apply(
-    matrix: NDArray[np.float64], offset: NDArray[np.float64], planes: tuple[Plane, Plane, Plane]
+    matrix: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    planes: tuple[Plane, Plane, Plane],
+    out: Image,
 ) -> Image:
-    """``matrix @ planes + offset`` for each sample, band by band.
+    """``matrix @ planes + offset`` for each sample, into `out`.
 
     Plain element-wise products and sums, not BLAS, so the result depends on nothing but the input.
     """
-    height, width = planes[0].shape
-    out = np.empty((3, height, width), np.float32)
     weights, offsets = matrix.astype(np.float32), offset.astype(np.float32)
     # Terms whose weight is 0 but for rounding (Cb in R', Cr in B') are left out.
     used = np.abs(matrix) > 1e-12 * np.abs(matrix).max()
-    for rows in _bands(height, width):
-        term = np.empty((rows.stop - rows.start, width), np.float32)
-        for i in range(3):
-            first, *others = np.flatnonzero(used[i])
-            target = out[i, rows]
-            np.multiply(planes[first][rows], weights[i, first], out=target)
-            for j in others:
-                np.multiply(planes[j][rows], weights[i, j], out=term)
-                target += term
-            target += offsets[i]
+    term = np.empty_like(planes[0])
+    for i, target in enumerate(out):
+        first, *others = np.flatnonzero(used[i])
+        np.multiply(planes[first], weights[i, first], out=target)
+        for j in others:
+            np.multiply(planes[j], weights[i, j], out=term)
+            target += term
+        target += offsets[i]
     return out
-
-
-def _bands(height: int, width: int) -> Iterator[slice]:
-    step = max(1, _BAND // max(1, width))
-    for start in range(0, height, step):
-        yield slice(start, min(height, start + step))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from videnhance.kernels import chroma
 from videnhance.kernels import colour as kernel
 
 _BT2020_PRIMARIES = 9
+_BAND = 1 << 15
 _CENTRED_CODECS = frozenset({"mjpeg", "mpeg1video", "h261", "h263"})
 _PLANAR = re.compile(
     r"(?P<family>yuvj?|yuva|gbra?p|gray)(?:4\d\dp)?(?P<float>f)?(?:\d+)?(?P<msb>msb)?(?:le|be)?"
@@ -64,18 +65,11 @@ def to_image(frame: av.VideoFrame, colour: Colour) -> Image:
     if frame.format.name != layout.name:
         frame = _rearrange(frame, layout.name)
     planes = [p >> layout.padding if layout.padding else p for p in _planes(frame, layout)]
-    if layout.family == "yuv":
-        y, cb, cr = planes
-        return kernel.rgb_from_yuv(
-            y.astype(np.float32),
-            _enlarge_chroma(cb, frame, layout, colour),
-            _enlarge_chroma(cr, frame, layout, colour),
-            colour.matrix,
-            colour.full_range,
-            layout.depth,
-        )
-    scale, black = _rgb_codes(layout, colour)
     image = np.empty((3, frame.height, frame.width), np.float32)
+    if layout.family == "yuv":
+        _yuv_to_image(planes, layout, colour, image)
+        return image
+    scale, black = _rgb_codes(layout, colour)
     for channel, plane in zip(image, _rgb_order(planes), strict=True):
         np.multiply(plane, np.float32(1 / scale), out=channel, dtype=np.float32)
         if black:
@@ -97,9 +91,17 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
         raise ValueError(f"{pix_fmt} is full range, but the colour is tagged limited")
     height, width = image.shape[1:]
     frame = av.VideoFrame(width, height, layout.name)
-    codes = _code_values(image, layout, colour)
-    for plane, target in zip(codes, _planes(frame, layout), strict=True):
-        _store(plane, target, layout)
+    planes = _planes(frame, layout)
+    if layout.family == "yuv":
+        _image_to_yuv(image, planes, layout, colour)
+    else:
+        scale, black = _rgb_codes(layout, colour)
+        grey = layout.family == "gray"
+        source = [kernel.luma_from_rgb(image, colour.matrix)] if grey else image[[1, 2, 0]]
+        for plane, target in zip(source, planes, strict=True):
+            plane *= np.float32(scale)
+            plane += np.float32(black)
+            _store(plane, target, layout)
     if pix_fmt != layout.name:
         frame = _rearrange(frame, pix_fmt)
     frame.colorspace = Matrix.RGB if layout.family == "gbr" else colour.matrix
@@ -315,21 +317,54 @@ def _lines(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[An
     )
 
 
-def _enlarge_chroma(
-    plane: NDArray[Any], frame: av.VideoFrame, layout: _Layout, colour: Colour
+def _yuv_to_image(
+    planes: list[NDArray[Any]], layout: _Layout, colour: Colour, image: Image
+) -> None:
+    y, *coloured = planes
+    tall = [_upsample(c, y.shape[0], layout.v_shift, colour, axis=0) for c in coloured]
+    for rows in _bands(*y.shape):
+        cb, cr = (_upsample(c[rows], y.shape[1], layout.h_shift, colour, axis=1) for c in tall)
+        luma = y[rows].astype(np.float32)
+        kernel.rgb_from_yuv(
+            luma, cb, cr, colour.matrix, colour.full_range, layout.depth, image[:, rows]
+        )
+
+
+def _image_to_yuv(
+    image: Image, planes: list[NDArray[Any]], layout: _Layout, colour: Colour
+) -> None:
+    y, *coloured = planes
+    height, width = y.shape
+    tall = np.empty((2, height, coloured[0].shape[1]), np.float32)
+    for rows in _bands(height, width):
+        codes = kernel.yuv_from_rgb(image[:, rows], colour.matrix, colour.full_range, layout.depth)
+        _store(codes[0], y[rows], layout)
+        for source, target in zip(codes[1:], tall, strict=True):
+            target[rows] = _downsample(source, layout.h_shift, colour, axis=1)
+    for source, target in zip(tall, coloured, strict=True):
+        _store(_downsample(source, layout.v_shift, colour, axis=0), target, layout)
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """Rows to work on at once, so that a band of every plane stays in the processor's cache."""
+    step = max(1, _BAND // width)
+    for start in range(0, height, step):
+        yield slice(start, min(height, start + step))
+
+
+def _upsample(
+    plane: NDArray[Any], size: int, shift: int, colour: Colour, axis: int
 ) -> chroma.Plane:
-    values = plane.astype(np.float32)
-    for axis, size, shift in ((0, frame.height, layout.v_shift), (1, frame.width, layout.h_shift)):
-        for step in reversed(range(shift)):
-            siting = _siting(colour, axis)
-            values = chroma.upsample(values, -(-size // (1 << step)), siting, axis)
+    values = plane.astype(np.float32, copy=False)
+    for step in reversed(range(shift)):
+        length = (size + (1 << step) - 1) >> step
+        values = chroma.upsample(values, length, _siting(colour, axis), axis)
     return values
 
 
-def _reduce_chroma(plane: chroma.Plane, layout: _Layout, colour: Colour) -> chroma.Plane:
-    for axis, shift in ((1, layout.h_shift), (0, layout.v_shift)):
-        for _ in range(shift):
-            plane = chroma.downsample(plane, _siting(colour, axis), axis)
+def _downsample(plane: chroma.Plane, shift: int, colour: Colour, axis: int) -> chroma.Plane:
+    for _ in range(shift):
+        plane = chroma.downsample(plane, _siting(colour, axis), axis)
     return plane
 
 
@@ -351,20 +386,8 @@ def _rgb_order(planes: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
     return planes[2], planes[0], planes[1]
 
 
-def _code_values(image: Image, layout: _Layout, colour: Colour) -> list[chroma.Plane]:
-    """The planes of `layout` as unrounded code values."""
-    if layout.family == "yuv":
-        y, cb, cr = kernel.yuv_from_rgb(image, colour.matrix, colour.full_range, layout.depth)
-        return [y, _reduce_chroma(cb, layout, colour), _reduce_chroma(cr, layout, colour)]
-    scale, black = _rgb_codes(layout, colour)
-    if layout.family == "gray":
-        planes = [kernel.luma_from_rgb(image, colour.matrix)]
-    else:
-        planes = [image[1], image[2], image[0]]
-    return [plane * np.float32(scale) + np.float32(black) for plane in planes]
-
-
 def _store(plane: chroma.Plane, target: NDArray[Any], layout: _Layout) -> None:
+    """Round, clip and write code values; `plane` is used up."""
     if not layout.floating:
         np.rint(plane, out=plane)
         np.clip(plane, 0, (1 << layout.depth) - 1, out=plane)
