@@ -7,7 +7,7 @@ Nothing is clipped.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from videnhance.core import Image, InputError, Matrix
 
 Plane: TypeAlias = NDArray[np.float32]
 """One component, shape (H, W), float32."""
+
+_Row: TypeAlias = tuple[list[tuple[int, np.float32]], np.float32]
+"""One output: the planes it is summed from with their weights, and a constant."""
 
 _LUMA_WEIGHTS = {
     Matrix.BT709: (0.2126, 0.0722),
@@ -80,16 +83,14 @@ def rgb_from_yuv(
     With `Matrix.YCGCO`, `cb` and `cr` are Cg and Co. Raises as `check_matrix`; also ValueError
     for `Matrix.RGB`, which has no luma.
     """
-    forward, offset = _transform(check_matrix(matrix), full_range, depth)
-    inverse: NDArray[np.float64] = np.linalg.inv(forward).astype(np.float64)
     target = np.empty((3, *y.shape), np.float32) if out is None else out
-    return _apply(inverse, -inverse @ offset, (y, cb, cr), target)
+    return _apply(_to_rgb(check_matrix(matrix), full_range, depth), (y, cb, cr), target)
 
 
 def yuv_from_rgb(image: Image, matrix: int, full_range: bool, depth: int) -> Image:
     """Y', Cb and Cr, shape (3, H, W), as unrounded `depth`-bit code values. Raises likewise."""
-    forward, offset = _transform(check_matrix(matrix), full_range, depth)
-    return _apply(forward, offset, (image[0], image[1], image[2]), np.empty_like(image))
+    rows = _to_yuv(check_matrix(matrix), full_range, depth)
+    return _apply(rows, (image[0], image[1], image[2]), np.empty_like(image))
 
 
 def luma_from_rgb(image: Image, matrix: int) -> Plane:
@@ -123,7 +124,6 @@ def _rgb_to_yuv(matrix: Matrix) -> NDArray[np.float64]:
     return np.stack([y, cb, cr])
 
 
-@lru_cache(maxsize=32)
 def _transform(
     matrix: Matrix, full_range: bool, depth: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,25 +137,39 @@ def _transform(
     return scales * _rgb_to_yuv(matrix), np.array([black, middle, middle])
 
 
-def _apply(
-    matrix: NDArray[np.float64],
-    offset: NDArray[np.float64],
-    planes: tuple[Plane, Plane, Plane],
-    out: Image,
-) -> Image:
-    """``matrix @ planes + offset`` for each sample, into `out`.
+@lru_cache(maxsize=32)
+def _to_yuv(matrix: Matrix, full_range: bool, depth: int) -> tuple[_Row, ...]:
+    forward, offset = _transform(matrix, full_range, depth)
+    return _rows(forward, offset)
+
+
+@lru_cache(maxsize=32)
+def _to_rgb(matrix: Matrix, full_range: bool, depth: int) -> tuple[_Row, ...]:
+    forward, offset = _transform(matrix, full_range, depth)
+    inverse = np.linalg.inv(forward)
+    return _rows(inverse, -inverse @ offset)
+
+
+def _rows(matrix: NDArray[Any], offset: NDArray[Any]) -> tuple[_Row, ...]:
+    # Weights that are 0 but for rounding (Cb in R', Cr in B') are left out.
+    least = 1e-12 * float(np.abs(matrix).max())
+    return tuple(
+        ([(j, np.float32(w)) for j, w in enumerate(row) if abs(w) > least], np.float32(constant))
+        for row, constant in zip(matrix, offset, strict=True)
+    )
+
+
+def _apply(rows: tuple[_Row, ...], planes: tuple[Plane, Plane, Plane], out: Image) -> Image:
+    """Weighted sums of the planes, sample by sample, into `out`.
 
     Plain element-wise products and sums, not BLAS, so the result depends on nothing but the input.
     """
-    weights, offsets = matrix.astype(np.float32), offset.astype(np.float32)
-    # Terms whose weight is 0 but for rounding (Cb in R', Cr in B') are left out.
-    used = np.abs(matrix) > 1e-12 * np.abs(matrix).max()
     term = np.empty_like(planes[0])
-    for i, target in enumerate(out):
-        first, *others = np.flatnonzero(used[i])
-        np.multiply(planes[first], weights[i, first], out=target)
-        for j in others:
-            np.multiply(planes[j], weights[i, j], out=term)
+    for (weights, constant), target in zip(rows, out, strict=True):
+        (first, weight), *others = weights
+        np.multiply(planes[first], weight, out=target)
+        target += constant
+        for j, weight in others:
+            np.multiply(planes[j], weight, out=term)
             target += term
-        target += offsets[i]
     return out
