@@ -260,8 +260,8 @@ def make_clip(name: str, path: Path) -> None:
         if clip.subtitles:
             _mux_subtitles(output, clip)
         output.start_encoding()  # the size of an audio frame is known only now
-        for packet in _encode_audio(audio, clip):
-            output.mux(packet)
+        for sound in _encode_audio(audio, clip):
+            output.mux(sound)
         frames = (degraded_frame(name, n) for n in range(len(clip.ticks)))
         for packet in _encode_video(video, clip, frames):
             output.mux(packet)
