@@ -1,0 +1,1 @@
+"""Everything that touches a media file; the only package that imports `av`."""

@@ -25,7 +25,7 @@ from videnhance.kernels import chroma
 from videnhance.kernels import colour as kernel
 
 _BT2020_PRIMARIES = 9
-_BAND = 1 << 15
+_BAND = 1 << 16
 _CENTRED_CODECS = frozenset({"mjpeg", "mpeg1video", "h261", "h263"})
 _PLANAR = re.compile(
     r"(?P<family>yuvj?|yuva|gbra?p|gray)(?:4\d\dp)?(?P<float>f)?(?:\d+)?(?P<msb>msb)?(?:le|be)?"

@@ -1,0 +1,314 @@
+"""Put the finished segments and everything else of the source into one file, without re-encoding."""
+
+from __future__ import annotations
+
+import heapq
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from videnhance.core import ClipInfo, UsageError
+from videnhance.media.encode import disk_error
+from videnhance.media.source import Losses, SourceInfo, StreamInfo, open_source, read_packets
+
+_FORMATS = {
+    ".mkv": "matroska", ".webm": "webm", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov",
+    ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".nut": "nut",
+}  # fmt: skip
+_TIMED_BY_EDIT_LIST = ("mp4", "mov")
+_COARSEST_MOVIE_TIMESCALE = 1000
+_CONTAINER_TAGS = frozenset(
+    # What a muxer writes itself, or what describes the old file's bytes rather than the recording.
+    "encoder major_brand minor_version compatible_brands duration vendor_id "
+    "bps number_of_frames number_of_bytes _statistics_writing_app "
+    "_statistics_writing_date_utc _statistics_tags".split()
+)
+
+_CLASSIC_KEYS = frozenset(
+    # What FFmpeg's MP4 muxer has an iTunes atom for (libavformat/movenc.c, mov_write_ilst_tag).
+    "title artist album_artist composer album date comment genre copyright grouping lyrics "
+    "description synopsis show episode_id network keywords creation_time".split()
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished segment: its file, its frames' times, and the encoder's reordering delay."""
+
+    path: Path
+    pts: tuple[int, ...]
+    last_duration: int
+    delay: int
+
+
+def container_format(output: Path) -> str:
+    """FFmpeg's muxer for a file name. Raises UsageError for endings that are not supported."""
+    try:
+        return _FORMATS[output.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"{output.name} does not end in a container that is supported; "
+            f"use one of {', '.join(_FORMATS)}."
+        ) from None
+
+
+def is_container_tag(key: str) -> bool:
+    """Whether a metadata key belongs to the file's bytes and not to the recording."""
+    base, dash, language = key.lower().rpartition("-")
+    return key.lower() in _CONTAINER_TAGS or (
+        bool(dash) and len(language) == 3 and base in _CONTAINER_TAGS
+    )
+
+
+def is_chapter_track(source: Any, stream: Any) -> bool:
+    """Whether a data stream is QuickTime's own form of the chapters, which the muxer writes anew."""
+    return (
+        stream.type == "data"
+        and "mov" in source.format.name
+        and bool(source.chapters())
+        and stream.metadata.get("handler_name", "").startswith("SubtitleH")
+    )
+
+
+def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...]:
+    """The streams besides the video that a container cannot hold, found by asking its muxer."""
+    refused = []
+    with open_source(source.path) as container:
+        for info in source.others:
+            stream = container.streams[info.index]
+            if is_chapter_track(container, stream):
+                continue
+            if not _accepts(container, stream, muxer):
+                refused.append(info)
+    return tuple(refused)
+
+
+def _accepts(source: Any, stream: Any, muxer: str) -> bool:
+    """Write a header with the stream into memory; the muxer's answer is the truth."""
+    if stream.type == "attachment" or _is_cover(stream):
+        return muxer == "matroska" or (_is_cover(stream) and muxer in _TIMED_BY_EDIT_LIST)
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial:
+            _copy_stream(trial, stream)
+            trial.start_encoding()
+            return True
+    except (av.error.FFmpegError, ValueError, OSError):
+        return False
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def holding_formats(source: SourceInfo) -> tuple[str, ...]:
+    """Endings of the containers that can hold every stream of a source."""
+    return tuple(
+        ending
+        for ending in (".mkv", ".mp4", ".mov")
+        if not unsupported_streams(source, _FORMATS[ending])
+    )
+
+
+def _movflags(metadata: dict[str, str]) -> str:
+    """Keys beyond the classic ones need QuickTime's own list, which some players do not read."""
+    return "+write_colr" if metadata.keys() <= _CLASSIC_KEYS else "+write_colr+use_metadata_tags"
+
+
+class Assembler:
+    """Copies packets of segments and of the source's other streams into one file."""
+
+    def __init__(
+        self, source: SourceInfo, output: Path, muxer: str, dropped: Sequence[int] = ()
+    ) -> None:
+        self.source = source
+        self.output = output
+        self.muxer = muxer
+        self.dropped = frozenset(dropped)
+
+    def run(self, parts: Sequence[Part], clip: ClipInfo, rate: Fraction) -> None:
+        """Write the file. `clip` is what was encoded; raises ResourceError on a full disk."""
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(self.source.path))
+            first = stack.enter_context(av.open(str(parts[0].path)))
+            options = self._options(kept_metadata(source.metadata))
+            output: Any = av.open(str(self.output), "w", format=self.muxer, options=options)
+            try:
+                video, copies = self._add_streams(output, source, first, clip, rate)
+                self._add_rest(output, source)
+                output.start_encoding()
+                packets = heapq.merge(
+                    self._video_packets(parts, video),
+                    self._copied_packets(source, copies),
+                    key=lambda timed: timed[0],
+                )
+                for _, packet in packets:
+                    output.mux(packet)
+                output.close()
+            except OSError as exc:
+                raise disk_error(self.output, exc) from exc
+            finally:
+                _close_quietly(output)
+
+    def _options(self, metadata: dict[str, str]) -> dict[str, str]:
+        if self.muxer in _TIMED_BY_EDIT_LIST:
+            # Start offsets go through the edit list in the movie's time scale; the default of
+            # 1/1000 would move a stream that starts between milliseconds.
+            scale = self.source.clip.time_base.denominator
+            while scale < _COARSEST_MOVIE_TIMESCALE:
+                scale *= 10
+            return {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
+        if self.muxer == "matroska":
+            return {"default_mode": "passthrough"}
+        return {}
+
+    def _add_streams(
+        self, output: Any, source: Any, first: Any, clip: ClipInfo, rate: Fraction
+    ) -> tuple[Any, dict[int, Any]]:
+        """Streams in the source's order; attachments and covers of Matroska go in whole."""
+        copies: dict[int, Any] = {}
+        for stream in source.streams:
+            if stream.index == self.source.video:
+                video = self._add_video(output, stream, first.streams.video[0], clip, rate)
+            elif stream.index in self.dropped or is_chapter_track(source, stream):
+                continue
+            elif stream.type == "attachment":
+                _add_attachment(output, stream)
+            elif _is_cover(stream) and self.muxer == "matroska":
+                _add_cover(output, self.source.path, stream)
+            else:
+                copies[stream.index] = _copy_stream(output, stream)
+        return video, copies
+
+    def _add_video(
+        self, output: Any, original: Any, encoded: Any, clip: ClipInfo, rate: Fraction
+    ) -> Any:
+        stream = output.add_stream_from_template(encoded, opaque=True)
+        stream.time_base = clip.time_base
+        context = stream.codec_context
+        context.framerate = rate
+        context.sample_aspect_ratio = clip.sample_aspect_ratio
+        if self.muxer in _TIMED_BY_EDIT_LIST and context.name == "hevc":
+            context.codec_tag = "hvc1"  # the tag that Apple's players insist on
+        matrix = self.source.display_matrix
+        if matrix is not None:
+            stream.set_display_matrix(scaled_display_matrix(matrix, clip, self.source.clip))
+        stream.disposition = original.disposition
+        stream.metadata.update(kept_metadata(original.metadata))
+        return stream
+
+    def _add_rest(self, output: Any, source: Any) -> None:
+        output.metadata.update(kept_metadata(source.metadata))
+        chapters = source.chapters()
+        if chapters:
+            output.set_chapters(chapters)
+
+    def _video_packets(self, parts: Sequence[Part], stream: Any) -> Iterator[tuple[float, Any]]:
+        """Packets of all segments with the source's times and decoding times made anew.
+
+        Decoding times carry no information of their own: packet i gets the time that stands
+        `delay` places before it in the order of presentation.
+        """
+        pts = [stamp for part in parts for stamp in part.pts]
+        delay = max(part.delay for part in parts)
+        step = min((b - a for a, b in zip(pts, pts[1:], strict=False)), default=1)
+        time_base = self.source.clip.time_base
+        done, base = 0, 0
+        for part in parts:
+            with av.open(str(part.path)) as segment:
+                for packet in segment.demux(segment.streams.video[0]):
+                    if packet.size == 0:
+                        continue
+                    number = base + packet.pts
+                    at = done - delay
+                    packet.pts = pts[number]
+                    packet.dts = pts[at] if at >= 0 else pts[0] + at * step
+                    last = number + 1 == len(pts)
+                    packet.duration = (
+                        part.last_duration if last else pts[number + 1] - pts[number]
+                    )
+                    packet.time_base = time_base
+                    packet.stream = stream
+                    done += 1
+                    yield float(packet.dts * time_base), packet
+            base += len(part.pts)
+
+    def _copied_packets(self, source: Any, copies: dict[int, Any]) -> Iterator[tuple[float, Any]]:
+        if not copies:
+            return
+        latest = float("-inf")
+        streams = [source.streams[index] for index in copies]
+        for packet in read_packets(source, streams, Losses()):
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            # The file's own order is kept; a packet without a time goes with its neighbours.
+            if stamp is not None:
+                latest = max(latest, float(stamp * packet.time_base))
+            packet.stream = copies[packet.stream.index]
+            yield latest, packet
+
+
+def _copy_stream(output: Any, stream: Any) -> Any:
+    copy = output.add_stream_from_template(stream, opaque=True)
+    copy.disposition = stream.disposition
+    copy.metadata.update(kept_metadata(stream.metadata))
+    return copy
+
+
+def _add_attachment(output: Any, stream: Any) -> None:
+    copy = output.add_attachment(
+        stream.metadata.get("filename") or "attachment",
+        stream.metadata.get("mimetype") or "application/octet-stream",
+        stream.data,
+    )
+    copy.metadata.update(kept_metadata(stream.metadata))
+
+
+def _add_cover(output: Any, path: str, stream: Any) -> None:
+    """A cover picture as Matroska holds it: an attachment named cover.*."""
+    mime = {"mjpeg": "image/jpeg", "png": "image/png"}.get(stream.codec_context.name, "image/bmp")
+    name = stream.metadata.get("filename") or f"cover.{mime.rpartition('/')[2].replace('e', '')}"
+    with open_source(path) as again:
+        same = again.streams[stream.index]
+        packet = next(read_packets(again, same, Losses()), None)
+        if packet is not None:
+            output.add_attachment(name, mime, bytes(packet))
+
+
+def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """The metadata that belongs to the recording."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if not is_container_tag(key) and not _is_translation(key, metadata)
+    }
+
+
+def _is_translation(key: str, metadata: dict[str, str]) -> bool:
+    """FFmpeg lists a QuickTime tag twice, plain and as `key-fra`; the muxer takes the plain one."""
+    base, dash, language = key.rpartition("-")
+    return bool(dash) and len(language) == 3 and base in metadata
+
+
+def scaled_display_matrix(
+    matrix: Sequence[int], clip: ClipInfo, source: ClipInfo
+) -> tuple[int, ...]:
+    """A display matrix whose translation fits the enlarged picture.
+
+    Entries are 16.16 fixed point but for the last column (2.30); the translation is counted in
+    samples of the stored picture (ISO/IEC 14496-12, 6.2.2).
+    """
+    a, b, u, c, d, v, x, y, w = matrix
+    scale = Fraction(clip.height, source.height)
+    return (a, b, u, c, d, v, round(x * scale), round(y * scale), w)
+
+
+def _close_quietly(output: Any) -> None:
+    try:
+        output.close()
+    except (OSError, ValueError):
+        pass  # already closed, or the first error is the one that matters

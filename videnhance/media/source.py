@@ -1,0 +1,388 @@
+"""Open a recording and find out what it holds: streams, colour, geometry, chapters."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.logging
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+
+from videnhance.core import ClipInfo, Colour, InputError, Matrix
+from videnhance.kernels.colour import guess_matrix
+from videnhance.media.pixels import depth, has_alpha, resolve_chroma_location
+
+av.logging.set_level(None)  # FFmpeg's own lines would break the progress display; errors are raised
+
+_NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_URL_SCHEMES = ("http://", "https://", "rtsp://", "rtmp://", "srt://", "udp://", "tcp://", "ftp://")
+_INTERLACED_FIELD_ORDERS = range(2, 6)  # AV_FIELD_TT, BB, TB, BT
+_PROBE_PACKETS = 4096
+_DEMUX_RETRIES = 8  # errors in a row after which the rest counts as unreadable
+
+
+@dataclass(frozen=True)
+class Hdr:
+    """HDR10 static metadata (SMPTE ST 2086 and CTA-861.3) in the units encoders ask for.
+
+    `mastering`: x and y of green, blue, red and white in 0.00002, then the highest and lowest
+    luminance in 0.0001 cd/m². `light`: MaxCLL and MaxFALL in cd/m².
+    """
+
+    mastering: tuple[int, ...] | None = None
+    light: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of the source, as far as copying it needs."""
+
+    index: int
+    kind: str
+    codec: str
+    title: str
+
+    def __str__(self) -> str:
+        label = f"#{self.index} ({self.kind}, {self.codec})"
+        return f'{label} "{self.title}"' if self.title else label
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What a recording holds; `video` is the index of the stream that will be enhanced."""
+
+    path: str
+    format: str
+    seekable: bool
+    streams: tuple[StreamInfo, ...]
+    video: int
+    clip: ClipInfo
+    pix_fmt: str
+    codec: str
+    display_matrix: tuple[int, ...] | None
+    hdr: Hdr
+    ordered: bool
+    """False where the decoder's timestamps are not in the order of the frames (H.264 in AVI)."""
+    warnings: tuple[str, ...]
+
+    @property
+    def others(self) -> tuple[StreamInfo, ...]:
+        """Every stream but the enhanced one."""
+        return tuple(s for s in self.streams if s.index != self.video)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path names something FFmpeg opens over a network."""
+    return path.lower().startswith(_URL_SCHEMES)
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[av.container.InputContainer]:
+    """Open a recording for reading; errors become one sentence. Raises InputError."""
+    if not is_url(path):
+        _check_file(Path(path))
+    try:
+        container = av.open(path, "r", metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as exc:
+        raise InputError(
+            f"{path} cannot be read as a recording ({_reason(exc)}); "
+            "check that it is complete and that it plays elsewhere."
+        ) from exc
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name one recording in it.")
+    try:
+        with path.open("rb") as file:
+            empty = path.is_file() and not file.read(1)
+    except OSError as exc:
+        raise InputError(f"{path} cannot be opened ({exc.strerror}); check its permissions.") from exc
+    if empty:
+        raise InputError(f"{path} is empty; copy the recording again.")
+
+
+def _reason(exc: Exception) -> str:
+    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+
+
+@dataclass
+class Losses:
+    """What a damaged source cost, counted while it was read."""
+
+    broken_packets: int = 0
+    """Packets the demuxer or the decoder refused."""
+    corrupt_frames: int = 0
+    """Frames the decoder delivered but marked as damaged."""
+    retimed: int = 0
+    """Frames whose missing or repeated timestamp was replaced by the next possible one."""
+
+    def __bool__(self) -> bool:
+        return bool(self.broken_packets or self.corrupt_frames or self.retimed)
+
+    def add(self, other: Losses) -> None:
+        """Count the losses of another part of the same source in."""
+        self.broken_packets += other.broken_packets
+        self.corrupt_frames += other.corrupt_frames
+        self.retimed += other.retimed
+
+    def since(self, earlier: Losses) -> Losses:
+        """What came on top of an earlier count."""
+        return Losses(
+            self.broken_packets - earlier.broken_packets,
+            self.corrupt_frames - earlier.corrupt_frames,
+            self.retimed - earlier.retimed,
+        )
+
+    def __str__(self) -> str:
+        parts = (
+            (self.broken_packets, "broken packets skipped"),
+            (self.corrupt_frames, "frames damaged"),
+            (self.retimed, "frames without a usable timestamp"),
+        )
+        return ", ".join(f"{count} {what}" for count, what in parts if count) or "none"
+
+
+def read_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
+    """Packets of the given streams in file order; what cannot be read is counted and passed over.
+
+    The demuxer's closing flush packets are left out.
+    """
+    failures = 0
+    while failures < _DEMUX_RETRIES:
+        try:
+            for packet in container.demux(streams):
+                failures = 0
+                if packet.pts is None and packet.dts is None and packet.size == 0:
+                    continue
+                yield packet
+        except (av.error.EOFError, StopIteration):
+            return
+        except av.error.FFmpegError:
+            # One unreadable packet must not end the recording: most demuxers go on behind it.
+            losses.broken_packets += 1
+            failures += 1
+        else:
+            return
+
+
+def decode_packet(context: Any, packet: Any | None, losses: Losses) -> list[Any]:
+    """Frames that one packet completes (None flushes the decoder); failures are counted."""
+    if packet is not None and packet.size == 0:
+        return []
+    try:
+        frames: list[Any] = context.decode(packet)
+    except (av.error.FFmpegError, ValueError):
+        if packet is not None:
+            losses.broken_packets += 1
+        return []
+    return frames
+
+
+def probe(path: str) -> SourceInfo:
+    """Read a recording's headers and first frames. Raises InputError."""
+    with open_source(path) as container:
+        stream = _main_video(container, path)
+        first, ordered = _first_frames(container, stream, path)
+        return _describe(container, stream, first, ordered, path)
+
+
+def _main_video(container: Any, path: str) -> Any:
+    candidates = [
+        s
+        for s in container.streams.video
+        if not s.disposition & _NOT_THE_VIDEO and s.codec_context is not None
+    ]
+    if not candidates:
+        unknown = [s for s in container.streams.video if s.codec_context is None]
+        if unknown:
+            raise InputError(
+                f"{path} holds video in a codec that this FFmpeg build cannot decode; "
+                "convert it with the program it came from."
+            )
+        kinds = sorted({s.type for s in container.streams}) or ["nothing"]
+        raise InputError(
+            f"{path} holds no video stream (only {', '.join(kinds)}); name a recording with pictures."
+        )
+
+    def rank(stream: Any) -> tuple[bool, int]:
+        area = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
+        return bool(stream.disposition & Disposition.default), area
+
+    # A preview or an empty track may come first; among equals the first wins.
+    return max(candidates, key=rank)
+
+
+def _first_frames(container: Any, stream: Any, path: str) -> tuple[Any, bool]:
+    """The first decodable frame, and whether the first frames' timestamps rise."""
+    stream.thread_type = "SLICE"
+    first, stamps, encrypted = None, [], False
+    for count, packet in enumerate(read_packets(container, stream, Losses())):
+        encrypted = encrypted or packet.has_sidedata("encryption_info")
+        for frame in decode_packet(stream.codec_context, packet, Losses()):
+            first = first or frame
+            if frame.pts is not None:
+                stamps.append(frame.pts)
+        if len(stamps) > 32 or count > _PROBE_PACKETS:
+            break
+    if first is None:
+        first = next(iter(decode_packet(stream.codec_context, None, Losses())), None)
+    if encrypted:
+        raise InputError(f"{path} is encrypted; remove the protection with the program it came from.")
+    if first is None:
+        raise InputError(
+            f"{path} holds no frame that can be decoded; it may be damaged, encrypted or cut short."
+        )
+    return first, all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+
+
+def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str) -> SourceInfo:
+    context = stream.codec_context
+    warnings: list[str] = []
+    pix_fmt = first.format.name
+    side_data = _side_data(first)
+    colour = _colour(first, context, pix_fmt, warnings)
+    hdr = Hdr(
+        _mastering(side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)),
+        _light(side_data.get(SideDataType.CONTENT_LIGHT_LEVEL)),
+    )
+    if SideDataType.DOVI_METADATA in side_data or SideDataType.DOVI_RPU_BUFFER in side_data:
+        warnings.append("Dolby Vision metadata is not carried over; the HDR base layer is kept.")
+    if SideDataType.DYNAMIC_HDR_PLUS in side_data:
+        warnings.append("HDR10+ dynamic metadata is not carried over; static HDR metadata is kept.")
+    if has_alpha(pix_fmt):
+        warnings.append(f"The transparency of {pix_fmt} is not carried over.")
+    if first.interlaced_frame or context.field_order in _INTERLACED_FIELD_ORDERS:
+        warnings.append(
+            "The source is interlaced; it is enlarged as it is, combing included: "
+            "deinterlace it first for a clean result."
+        )
+    if not ordered:
+        warnings.append("Timestamps of the source are out of order; frames take them by rank.")
+    ratio = stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
+    clip = ClipInfo(
+        width=first.width,
+        height=first.height,
+        time_base=stream.time_base,
+        rate=_rate(stream),
+        sample_aspect_ratio=ratio if ratio > 0 else Fraction(1),
+        bit_depth=depth(pix_fmt),
+        colour=colour,
+    )
+    return SourceInfo(
+        path=path,
+        format=container.format.name,
+        seekable=not (is_url(path) and container.size <= 0) and not _is_fifo(path),
+        streams=tuple(_stream_info(s) for s in container.streams),
+        video=stream.index,
+        clip=clip,
+        pix_fmt=pix_fmt,
+        codec=context.name,
+        display_matrix=_display_matrix(side_data.get(SideDataType.DISPLAYMATRIX)),
+        hdr=hdr,
+        ordered=ordered,
+        warnings=tuple(warnings),
+    )
+
+
+def _is_fifo(path: str) -> bool:
+    return not is_url(path) and Path(path).is_fifo()
+
+
+def _rate(stream: Any) -> Fraction | None:
+    """A believable average rate, as a hint for encoders and estimates only."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and Fraction(1, 100) <= rate <= 480:
+            return Fraction(rate)
+    return None
+
+
+def _stream_info(stream: Any) -> StreamInfo:
+    context = stream.codec_context
+    name = context.name if context is not None else (stream.name or "unknown")
+    if stream.type == "attachment":
+        name = stream.mimetype or "unknown"
+    title = stream.metadata.get("title") or stream.metadata.get("filename") or ""
+    return StreamInfo(stream.index, stream.type, name, title)
+
+
+def _side_data(frame: Any) -> dict[SideDataType, bytes]:
+    """Side data by type; types this PyAV does not know are passed over one by one."""
+    found: dict[SideDataType, bytes] = {}
+    try:
+        count = len(frame.side_data)
+    except ValueError:
+        return found
+    for i in range(count):
+        try:
+            item = frame.side_data[i]
+            found[item.type] = bytes(item)
+        except ValueError:
+            continue
+    return found
+
+
+def _colour(first: Any, context: Any, pix_fmt: str, warnings: list[str]) -> Colour:
+    matrix = _tag(first.colorspace, context.colorspace)
+    is_rgb = first.format.is_rgb or first.format.has_palette
+    full = pix_fmt.startswith("yuvj") or _tag(first.color_range, context.color_range, 0) == 2
+    primaries = _tag(first.color_primaries, context.color_primaries)
+    if is_rgb:
+        matrix, full = int(Matrix.RGB), True
+    elif matrix in (Matrix.UNSPECIFIED, Matrix.RGB):
+        matrix = int(guess_matrix(first.width, first.height))
+        name = "BT.601" if matrix == Matrix.SMPTE170M else "BT.709"
+        warnings.append(f"The source does not say its colour matrix; {name} is taken by its size.")
+    return Colour(
+        matrix=matrix,
+        full_range=full,
+        primaries=primaries,
+        transfer=_tag(first.color_trc, context.color_trc),
+        chroma_location=int(resolve_chroma_location(pix_fmt, context.name, primaries)),
+    )
+
+
+def _tag(of_frame: int, of_context: int, unknown: int = 2) -> int:
+    return int(of_frame) if of_frame != unknown else int(of_context)
+
+
+def _display_matrix(data: bytes | None) -> tuple[int, ...] | None:
+    if data is None or len(data) < 36:
+        return None
+    matrix = struct.unpack("=9i", data[:36])
+    identity = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    return None if matrix == identity else matrix
+
+
+def _mastering(data: bytes | None) -> tuple[int, ...] | None:
+    """AVMasteringDisplayMetadata: 3 primaries (r, g, b), white, min, max as rationals, 2 flags."""
+    if data is None or len(data) < 88:
+        return None
+    values = struct.unpack("=20i2i", data[:88])
+    if not (values[20] and values[21]):
+        return None
+    ratios = [Fraction(values[2 * i], values[2 * i + 1] or 1) for i in range(10)]
+    rx, ry, gx, gy, bx, by, wx, wy, low, high = ratios
+    chroma = tuple(round(v * 50000) for v in (gx, gy, bx, by, rx, ry, wx, wy))
+    return (*chroma, round(high * 10000), round(low * 10000))
+
+
+def _light(data: bytes | None) -> tuple[int, int] | None:
+    if data is None or len(data) < 8:
+        return None
+    high, average = struct.unpack("=2I", data[:8])
+    return (high, average) if high or average else None

@@ -1,0 +1,160 @@
+"""Read a source's packets once, without decoding: its times, its identity, and where to cut it."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from videnhance.core import InputError
+from videnhance.media.source import Losses, SourceInfo, open_source, read_packets
+
+SEGMENT_SECONDS = 10
+_LONGEST_SECONDS = 20
+"""Where keyframes lie further apart than this, segments begin between them."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of frames that is decoded, enhanced, encoded and checked as one.
+
+    `start` (inclusive) and `end` (exclusive) are positions: pts in the source's time base, or
+    frame numbers, as the timeline's `by_number` says; None is the beginning or the end of the
+    file. `anchor` is the pts of the keyframe where decoding begins; None begins at the
+    file's first packet. The frames of a segment depend on these three and nothing else.
+    """
+
+    index: int
+    start: int | None
+    end: int | None
+    anchor: int | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When a source's frames are shown, and its segments.
+
+    `stamps` are the sorted timestamps of the packets (a field-coded frame has two packets);
+    empty where the container has none. `fingerprint` is a BLAKE2b digest of the video stream's
+    packets and their times: equal for a moved or touched file, different for changed pictures.
+    """
+
+    fingerprint: str
+    packets: int
+    stamps: tuple[int, ...]
+    by_number: bool
+    segments: tuple[Segment, ...]
+    rate: Fraction
+    """Average frames per second: a hint for encoders, estimates and made-up times."""
+    time_base: Fraction
+
+    @property
+    def seconds(self) -> float:
+        """From the first packet's time to the last's, plus one average frame."""
+        if len(self.stamps) < 2:
+            return float(self.packets / self.rate)
+        return float((self.stamps[-1] - self.stamps[0]) * self.time_base + 1 / self.rate)
+
+
+def read_timeline(source: SourceInfo, warmup: int = 0) -> Timeline:
+    """Demux the enhanced stream once.
+
+    `warmup` is how many frames before each segment its decoding must reach back.
+    Raises InputError when the stream has no packets.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    stamps: list[int] = []
+    keys: list[int] = []
+    count, untimed = 0, 0
+    with open_source(source.path) as container:
+        stream = container.streams[source.video]
+        for packet in read_packets(container, stream, Losses()):
+            count += 1
+            digest.update(f"{packet.pts},{packet.size};".encode())
+            digest.update(packet)
+            if packet.pts is None:
+                untimed += 1
+                continue
+            stamps.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+    if not count:
+        raise InputError(f"{source.path} has a video stream without any packet.")
+    stamps.sort()
+    if untimed:
+        stamps = []
+    rate = _average_rate(stamps, source)
+    by_number = bool(untimed) or not source.seekable or not source.ordered
+    time_base = source.clip.time_base
+    segments = (
+        cut_by_number(count, rate) if by_number else cut(stamps, sorted(keys), time_base, warmup)
+    )
+    return Timeline(
+        digest.hexdigest(), count, tuple(stamps), by_number, segments, rate, time_base
+    )
+
+
+def _average_rate(stamps: Sequence[int], source: SourceInfo) -> Fraction:
+    if len(stamps) > 1 and stamps[-1] > stamps[0]:
+        span = (stamps[-1] - stamps[0]) * source.clip.time_base
+        measured = (len(stamps) - 1) / span
+        hint = source.clip.rate
+        # The header's exact value (30000/1001) is nicer than a measured one, where it is true;
+        # field-coded pictures have two packets each.
+        for per_frame in (1, 2):
+            if hint is not None and abs(measured / (hint * per_frame) - 1) < Fraction(1, 200):
+                return hint
+        return min(max(measured, Fraction(1, 100)), Fraction(480)).limit_denominator(1001)
+    return source.clip.rate or Fraction(25)
+
+
+def cut(
+    stamps: Sequence[int], keys: Sequence[int], time_base: Fraction, warmup: int
+) -> tuple[Segment, ...]:
+    """Segments of about SEGMENT_SECONDS that begin at keyframes where there are any.
+
+    `stamps` and `keys` are sorted pts of all packets and of the keyframes. Decoding begins at
+    least one keyframe before the segment's own, so that frames which refer across a keyframe
+    (open groups of pictures, intra refresh) are whole, and at least `warmup` frames before.
+    """
+    usual = int(SEGMENT_SECONDS / time_base)
+    longest = int(_LONGEST_SECONDS / time_base)
+    starts = [stamps[0]]
+    while True:
+        wanted = starts[-1] + usual
+        at = bisect_left(keys, wanted)
+        start = keys[at] if at < len(keys) else None
+        if start is None or start - starts[-1] > longest:
+            between = bisect_left(stamps, wanted)
+            if between >= len(stamps):
+                break
+            start = stamps[between]
+        starts.append(start)
+    # A short last piece is not worth a segment of its own.
+    if len(starts) > 1 and stamps[-1] - starts[-1] < usual // 4:
+        starts.pop()
+    ends = [*starts[1:], None]
+    return tuple(
+        Segment(i, start if i else None, end, _anchor(start, stamps, keys, warmup) if i else None)
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
+
+
+def _anchor(start: int, stamps: Sequence[int], keys: Sequence[int], warmup: int) -> int | None:
+    at = bisect_right(keys, start) - 2
+    first = bisect_left(stamps, start)
+    while at >= 0 and first - bisect_left(stamps, keys[at]) < warmup:
+        at -= 1
+    return keys[at] if at >= 0 else None
+
+
+def cut_by_number(packets: int, rate: Fraction) -> tuple[Segment, ...]:
+    """Segments of frame numbers for sources that cannot be sought by time; the last is open."""
+    length = max(1, round(SEGMENT_SECONDS * rate))
+    pieces = max(1, packets // length)
+    return tuple(
+        Segment(i, i * length if i else None, (i + 1) * length if i + 1 < pieces else None, None)
+        for i in range(pieces)
+    )
