@@ -4,4 +4,13 @@ from videnhance.inference.cards import Card, all_cards, resolve
 from videnhance.inference.devices import CPU, Device, select_device
 from videnhance.inference.loading import load_model, plan_tile
 
-__all__ = ["CPU", "Card", "Device", "all_cards", "load_model", "plan_tile", "resolve", "select_device"]
+__all__ = [
+    "CPU",
+    "Card",
+    "Device",
+    "all_cards",
+    "load_model",
+    "plan_tile",
+    "resolve",
+    "select_device",
+]

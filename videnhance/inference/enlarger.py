@@ -13,6 +13,8 @@ from videnhance.inference.tiling import run_tiled, smallest_tile
 
 _BLACK = 1 / 512
 _NOT_BLACK = 0.1
+_LEAST = 8
+"""Sides below this are padded by repeating the edge."""
 
 
 class Enlarger:
@@ -60,6 +62,12 @@ class Enlarger:
         return [self._enlarge(image) for image in images]
 
     def _enlarge(self, image: Image) -> Image:
+        height, width = image.shape[1:]
+        if height < _LEAST or width < _LEAST:
+            # Some layers treat images of one row or column as something else.
+            missing = ((0, 0), (0, max(0, _LEAST - height)), (0, max(0, _LEAST - width)))
+            padded = self._enlarge(np.pad(image, missing, mode="edge"))
+            return np.ascontiguousarray(padded[:, : height * self.scale, : width * self.scale])
         result = self._fit(image, precise=False)
         fault = _fault(image, result)
         if fault and not self._network.exact:

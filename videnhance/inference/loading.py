@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from videnhance.core import InputError, Model, UsageError
 from videnhance.inference import cards, tiling, weights
-from videnhance.inference.cards import Card
 from videnhance.inference.devices import Device, usable_cores
 from videnhance.inference.enlarger import Enlarger
 from videnhance.inference.network import Network
@@ -43,7 +41,9 @@ def load_model(
     ResourceError, each saying what to do.
     """
     if is_path(name):
-        path = Path(name)
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise InputError(f"There is no weight file {path}; check the path.")
         network = _network((path,), device)
         return Enlarger(path.name, network, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
     card = cards.resolve(name, scale)
@@ -66,11 +66,27 @@ def plan_tile(
 
 def _memory(device: Device) -> int:
     """Bytes that one of the calls at once may take."""
+    if device.kind == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device.index)[0]) // 2
+    if device.kind == "vulkan":
+        import ncnn
+
+        return int(ncnn.get_gpu_device(device.index).get_heap_budget()) << 20
     return tiling.free_memory() // usable_cores()
 
 
 def _network(paths: tuple[Path, ...], device: Device) -> Network:
-    from videnhance.inference.ncnn_backend import NcnnNetwork
+    first = next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
+    if first.suffix.lower() == ".param" and device.kind != "cuda":
+        from videnhance.inference.ncnn_backend import NcnnNetwork
 
-    param = next(path for path in paths if path.suffix.lower() == ".param")
-    return NcnnNetwork(param, param.with_suffix(".bin"), device)
+        return NcnnNetwork(first, first.with_suffix(".bin"), device)
+    if device.kind == "vulkan":
+        raise UsageError(
+            f"{first.name} cannot run on Vulkan; use --device cpu or cuda, or an ncnn model."
+        )
+    from videnhance.inference.torch_backend import load_torch
+
+    return load_torch(first, device)

@@ -108,4 +108,4 @@ class NcnnNetwork:
                 f"{self._files[0]} does not enlarge RGB images by a whole number "
                 f"({_PROBE}x{_PROBE} became {width}x{height}); use a super-resolution network."
             )
-        return height // _PROBE
+        return int(height) // _PROBE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def tile_for(memory: int, bytes_per_pixel: int, halo: int, width: int, height: i
 
 def free_memory() -> int:
     """Bytes of main memory this process can still have, limits of a container included."""
-    import psutil
+    import psutil  # type: ignore[import-untyped, unused-ignore]
 
     free = int(psutil.virtual_memory().available)
     root = Path("/sys/fs/cgroup")
@@ -85,7 +86,7 @@ def _spans(
     starts = [round(i * (size - tile) / (count - 1)) for i in range(count)]
     ramp = (np.arange(scale * FEATHER, dtype=np.float32) + 0.5) / (scale * FEATHER)
     # Where tile i hands over to tile i + 1: the middle of what they share.
-    seams = [(after + before + tile - FEATHER) // 2 for before, after in zip(starts, starts[1:])]
+    seams = [(after + before + tile - FEATHER) // 2 for before, after in pairwise(starts)]
     for i, start in enumerate(starts):
         weight = np.ones(scale * tile, np.float32)
         if i > 0:

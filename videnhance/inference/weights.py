@@ -115,7 +115,7 @@ def download(url: str, path: Path, digest: str, *, progress: Progress | None = N
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> str:
     """Write the answer of `url` to `part` and return its digest."""
-    request = urllib.request.Request(url, headers={"User-Agent": "videnhance"})  # noqa: S310
+    request = urllib.request.Request(url, headers={"User-Agent": "videnhance"})
     hasher = hashlib.sha256()
     done = 0
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, part.open("wb") as file:
