@@ -1,0 +1,133 @@
+"""Who takes part: for each contestant the command of its whole job and of its bare network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import measure
+import numpy as np
+
+from videnhance.inference import ncnn_file, resolve, weights
+
+HERE = Path(__file__).resolve().parent
+MODEL, SCALE = "realesr-animevideov3", 2
+PRESET, CRF = "medium", "16"
+"""The defaults of videnhance for H.264; every contestant encodes with them."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to enlarge a clip ×2 with the network; commands are argument lists."""
+
+    name: str
+    settings: str
+    job: Callable[[Path, Path], list[str]]
+    """Command of the whole job, from the clip and the output to write."""
+    bare: Callable[[Path], list[str]]
+    """Command that times the network alone and prints JSON with "seconds" and "frames"."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A peer that is not here, and how to make it so."""
+
+    name: str
+    reason: str
+
+
+def network_file(folder: Path) -> Path:
+    """The network's weights as a NumPy archive, for interpreters that lack this project."""
+    target = folder / "network.npz"
+    param, data = sorted(weights.obtain(resolve(MODEL, SCALE)), key=lambda path: path.suffix)[::-1]
+    np.savez(target, **ncnn_file.read_ncnn(param, data).state)  # type: ignore[arg-type]
+    return target
+
+
+def videnhance() -> Contestant:
+    command = [sys.executable, "-m", "videnhance", "enhance"]
+    options = ["--model", MODEL, "--scale", str(SCALE), "--device", "cpu", "--quiet", "--overwrite"]
+    return Contestant(
+        "videnhance",
+        f"defaults: ncnn, x264 {PRESET}, crf {CRF}",
+        lambda clip, output: [*command, str(clip), str(output), *options],
+        lambda clip: [sys.executable, str(HERE / "bare_network.py"), str(clip), MODEL, str(SCALE)],
+        measure.versions(("videnhance", "ncnn", "av", "numpy", "opencv-python-headless")),
+    )
+
+
+def framelift(python: str | None, folder: Path) -> list[Contestant | Skipped]:
+    """framelift with each of its CPU backends that is installed, one worker a core or one."""
+    name = "framelift"
+    if not python or not shutil.which("ffmpeg"):
+        return [
+            Skipped(
+                name,
+                "needs ffmpeg on the PATH and an interpreter of its own: python -m venv framelift && "
+                "framelift/bin/pip install framelift-video==2.1.0 openvino, "
+                "then --framelift-python framelift/bin/python",
+            )
+        ]
+    helper = [python, str(HERE / "peers" / "framelift_video.py")]
+    found = json.loads(measure.run([*helper, "versions"]).stdout)
+    store = folder / "framelift"
+    measure.run([*helper, "weights", str(network_file(folder)), str(store)])
+    options = ["--model", MODEL, "--scale", str(SCALE), "--ai-strength", "1", "--profile", "none"]
+    options += ["--device", "cpu", "--tile", "0", "--weights-dir", str(store), "--no-audio"]
+    options += ["--x264-preset", PRESET, "--crf", CRF, "--quiet"]
+
+    def contestant(backend: str, workers: str) -> Contestant:
+        chosen = [*options, "--backend", backend, "--workers", workers]
+        return Contestant(
+            f"{name} ({backend})",
+            f"--tile 0 --workers {workers} --backend {backend}, x264 {PRESET}, crf {CRF}",
+            lambda clip, output: [
+                *(python, "-m", "framelift", "-i", str(clip), "-o", str(output)),
+                *chosen,
+            ],
+            lambda clip: [*helper, "bare", str(clip), str(store), backend, workers],
+            found,
+        )
+
+    peers = [contestant("torch", "1")]
+    if "openvino" in found:
+        peers.append(contestant("openvino", "1"))
+    return [*peers]
+
+
+def vapoursynth(python: str | None, folder: Path, streams: int) -> list[Contestant | Skipped]:
+    """A VapourSynth script with vs-mlrt's OpenVINO plug-in."""
+    name = "VapourSynth + vs-mlrt (OpenVINO)"
+    ffmpeg = shutil.which("ffmpeg")
+    if not python or not ffmpeg:
+        return [
+            Skipped(
+                name,
+                "needs ffmpeg on the PATH and an interpreter (3.12 or newer) of its own: "
+                "python -m venv vapoursynth && vapoursynth/bin/pip install vapoursynth "
+                "vapoursynth-mlrt-ov vapoursynth-bestsource onnx, "
+                "then --vapoursynth-python vapoursynth/bin/python",
+            )
+        ]
+    helper = [python, str(HERE / "peers" / "vapoursynth_ov.py")]
+    found = json.loads(measure.run([*helper, "versions"]).stdout)
+    store = folder / "vapoursynth"
+    measure.run([*helper, "weights", str(network_file(folder)), str(store)])
+    fixed = [str(store), str(streams)]
+    return [
+        Contestant(
+            name,
+            f"BestSource, num_streams={streams}, x264 {PRESET}, crf {CRF}",
+            lambda clip, output: [
+                *(*helper, "job", str(clip), *fixed, str(output)),
+                *(ffmpeg, PRESET, CRF),
+            ],
+            lambda clip: [*helper, "bare", str(clip), *fixed],
+            found,
+        )
+    ]
