@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,16 +239,24 @@ class Stage(Protocol):
     warmup: ClassVar[int]
     """Frames before a segment's start that settle its state to what an uncut run has."""
 
+    def settle(self, clip: ClipInfo, device_kind: str) -> Self:
+        """The same stage with everything decided that was left to the program.
+
+        `device_kind` is "cpu", "cuda" or "vulkan". Raises UsageError for options that this clip
+        cannot meet.
+        """
+        ...
+
     def output(self, clip: ClipInfo) -> ClipInfo:
-        """What becomes of size and rate. Raises UsageError for options this clip cannot meet."""
+        """What becomes of size and rate, of a settled stage."""
         ...
 
-    def models(self) -> tuple[str, ...]:
-        """Ids of the models it will load, so that their weights can be checked before work begins."""
+    def models(self, clip: ClipInfo) -> tuple[str, ...]:
+        """Models that it will load, so that weights are checked before work begins."""
         ...
 
-    def run(self, frames: Iterator[Frame], rt: Runtime) -> Iterator[Frame]:
-        """Turn frames into frames, lazily and in order."""
+    def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
+        """Turn frames into frames, lazily and in order; `clip` describes what comes in."""
         ...
 
 

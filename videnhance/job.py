@@ -1,0 +1,141 @@
+"""The Job: everything one run needs, decided before it begins, and saved beside the output."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from videnhance import __version__
+from videnhance.core import ClipInfo, Options, Stage
+from videnhance.media.encode import EncodeOptions, Encoding
+from videnhance.media.timeline import Segment
+from videnhance.options import build, declared, layered, read_preset
+from videnhance.stages import STAGES
+
+TABLES = (*(stage.name for stage in STAGES), "encode")
+"""The tables that presets may have."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for, checked: the stages and the encoder's options."""
+
+    stages: tuple[Stage, ...]
+    encode: EncodeOptions
+
+
+def settings(preset: str | None = None, given: Mapping[str, Options] | None = None) -> Settings:
+    """Defaults, overridden by a preset, overridden by what was `given` (tables of options).
+
+    Raises UsageError for unknown names and values out of bounds, wherever they came from.
+    """
+    base = read_preset(preset, TABLES) if preset else {}
+    merged = layered(base, given or {})
+    stages = tuple(build(stage, merged.get(stage.name, {}), stage.name) for stage in STAGES)
+    return Settings(stages, build(EncodeOptions, merged.get("encode", {}), "encode"))
+
+
+def sort_options(options: Options) -> dict[str, Options]:
+    """Tables from a flat list of options, as Python callers give them: `scale=2, crf=18`.
+
+    Raises UsageError for a name that no stage and no encoder option has.
+    """
+    tables: dict[str, Options] = {}
+    owners = {
+        stage.flag_prefix.replace("-", "_") + option.name: (stage.name, option.name)
+        for stage in STAGES
+        for option in declared(stage)
+    }
+    owners |= {option.name: ("encode", option.name) for option in declared(EncodeOptions)}
+    for key, value in options.items():
+        # An unknown name goes to the first table, whose check names the nearest known one.
+        table, name = owners.get(key, (STAGES[0].name, key))
+        tables.setdefault(table, {})[name] = value
+    return tables
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frozen run: equal jobs give equal bytes.
+
+    `tiles` are the sides of the tiles that fitted into memory when the job was made; they are
+    part of it so that a continued run cuts its frames the same way.
+    """
+
+    source: str
+    fingerprint: str
+    output: str
+    muxer: str
+    dropped: tuple[int, ...]
+    device: str
+    stages: tuple[Stage, ...]
+    encoding: Encoding
+    clip: ClipInfo
+    """What goes into the encoder."""
+    models: Mapping[str, Mapping[str, str]]
+    """The sha256 of every weight file, by model and file name."""
+    tiles: Mapping[str, int]
+    segments: tuple[Segment, ...]
+    version: str = __version__
+
+    def table(self) -> dict[str, Any]:
+        """The job as plain values, in the order they are written."""
+        return {
+            "videnhance": self.version,
+            "source": {"path": self.source, "fingerprint": self.fingerprint},
+            "output": {
+                "path": self.output, "container": self.muxer, "dropped": list(self.dropped),
+                "width": self.clip.width, "height": self.clip.height,
+            },
+            "device": {"kind": self.device, "tiles": dict(self.tiles)},
+            **{stage.name: _values(stage) for stage in self.stages},
+            "encode": {
+                "encoder": self.encoding.encoder,
+                "pix_fmt": self.encoding.pix_fmt,
+                "options": dict(self.encoding.options),
+                "colour": dataclasses.asdict(self.clip.colour),
+            },
+            "models": {model: dict(files) for model, files in self.models.items()},
+            "segments": [_values(segment) for segment in self.segments],
+        }  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Write the job as TOML."""
+        path.write_text(tomli_w.dumps(self.table()), encoding="utf-8")
+
+    def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
+        """Dotted names of what makes a saved job another one; paths and tiles do not."""
+        return tuple(
+            name
+            for name in _different(saved, self.table(), "")
+            if name not in ("source.path", "output.path") and not name.startswith("device.tiles")
+        )
+
+
+def read_saved(path: Path) -> dict[str, Any] | None:
+    """The table of a saved job; None where there is none, or where it is damaged."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return None
+
+
+def _values(instance: Any) -> dict[str, Any]:
+    """Fields as TOML can hold them: it has no null, so what is undecided is left out."""
+    return {k: v for k, v in dataclasses.asdict(instance).items() if v is not None}
+
+
+def _different(old: Any, new: Any, name: str) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return [
+            found
+            for key in sorted({*old, *new})
+            for found in _different(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+        ]
+    return [] if old == new else [name]

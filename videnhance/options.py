@@ -1,0 +1,145 @@
+"""Turn the options that dataclasses declare into checked values, wherever these come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from videnhance.core import Knob, Options, UsageError
+from videnhance.resources import folder
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One declared option: a dataclass field with a Knob."""
+
+    name: str
+    kind: type
+    """bool, int, float, str, or tuple for a list of strings."""
+    optional: bool
+    default: Any
+    knob: Knob
+
+    @property
+    def help(self) -> str:
+        """The declared sentence with bounds and default."""
+        parts = [self.knob.help]
+        if self.knob.choices:
+            parts.append(f"one of {', '.join(self.knob.choices)}")
+        if self.knob.min is not None and self.knob.max is not None:
+            parts.append(f"{self.knob.min:g} to {self.knob.max:g}")
+        if self.default not in (None, ()):
+            shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
+            parts.append(f"default {shown}")
+        return "; ".join(parts)
+
+
+def declared(owner: type) -> tuple[Option, ...]:
+    """The options a dataclass declares, in their order."""
+    hints = typing.get_type_hints(owner, include_extras=True)
+    found = []
+    for field in dataclasses.fields(owner):
+        hint = hints[field.name]
+        if typing.get_origin(hint) is not typing.Annotated:
+            continue
+        kind, *marks = typing.get_args(hint)
+        knob = next(mark for mark in marks if isinstance(mark, Knob))
+        plain, optional = _plain(kind)
+        found.append(Option(field.name, plain, optional, field.default, knob))
+    return tuple(found)
+
+
+def _plain(kind: Any) -> tuple[type, bool]:
+    if isinstance(kind, types.UnionType):
+        inner = next(arg for arg in kind.__args__ if arg is not types.NoneType)
+        return inner, True
+    return typing.get_origin(kind) or kind, False
+
+
+def build(owner: type[C], values: Mapping[str, Any], table: str) -> C:
+    """An instance of `owner` from option values. Raises UsageError naming `table` and key."""
+    known = {option.name: option for option in declared(owner)}
+    checked = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UsageError(_unknown(f"option {key!r} in [{table}]", key, known))
+        checked[key] = _checked(known[key], value, table)
+    return owner(**checked)
+
+
+def _checked(option: Option, value: Any, table: str) -> Any:
+    name, knob = f"{option.name} in [{table}]", option.knob
+    if value is None and option.optional:
+        return None
+    if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if option.kind is tuple and isinstance(value, list | tuple):
+        if not all(isinstance(item, str) for item in value):
+            raise UsageError(f"{name} must be a list of strings, not {value!r}.")
+        return tuple(value)
+    if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
+        raise UsageError(f"{name} must be of type {option.kind.__name__}, not {value!r}.")
+    if knob.choices and value not in knob.choices:
+        raise UsageError(_unknown(f"value {value!r} of {name}", value, knob.choices))
+    below = knob.min is not None and not value >= knob.min
+    above = knob.max is not None and not value <= knob.max
+    if below or above:
+        least = "-inf" if knob.min is None else f"{knob.min:g}"
+        most = "inf" if knob.max is None else f"{knob.max:g}"
+        raise UsageError(f"{name} is {value}; it must lie between {least} and {most}.")
+    return value
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    return f"There is no {what}; {hint}"
+
+
+def presets() -> dict[str, Path]:
+    """The presets that travel with the program, by name."""
+    return {path.stem: path for path in sorted(folder("configs").glob("*.toml"))}
+
+
+def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
+    """The tables of a preset, given by its name or as a TOML file.
+
+    `tables` are the known table names. Raises UsageError for what is not known or not TOML.
+    """
+    own = presets()
+    path = Path(name) if name.endswith(".toml") else own.get(name)
+    if path is None:
+        raise UsageError(_unknown(f"preset {name!r}", name, own))
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UsageError(f"The preset {path} cannot be read ({exc.strerror}).") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"The preset {path} is not valid TOML: {exc}.") from exc
+    content.pop("description", None)
+    known = list(tables)
+    for table, values in content.items():
+        if table not in known:
+            raise UsageError(_unknown(f"table [{table}] in {path.name}", table, known))
+        if not isinstance(values, dict):
+            raise UsageError(f"[{table}] in {path.name} must be a table of options.")
+    return content
+
+
+def layered(*layers: Mapping[str, Options]) -> dict[str, Options]:
+    """Tables merged key by key; later layers win."""
+    merged: dict[str, Options] = {}
+    for layer in layers:
+        for table, values in layer.items():
+            merged.setdefault(table, {}).update(values)
+    return merged
