@@ -68,6 +68,15 @@ def test_sited_low_pass_is_that_of_cdf_5_3() -> None:
     assert not any(responses[11:])
 
 
+@pytest.mark.parametrize("size", [15, 16])
+def test_sited_low_pass_mirrors_at_the_borders(size: int) -> None:
+    impulses = np.eye(size, dtype=np.float32)
+    rows = np.stack([downsample(impulses[:, [i]], Siting.EVEN, 0)[:, 0] for i in range(size)], 1)
+    np.testing.assert_array_equal(rows[0, :3], [3 / 4, 1 / 2, -1 / 4])
+    last = {15: [-1 / 4, 1 / 2, 3 / 4], 16: [-1 / 8, 1 / 4, 5 / 8, 1 / 4]}[size]
+    np.testing.assert_array_equal(rows[-1, size - len(last) :], last)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_axes_agree(axis: int) -> None:
     plane = np.random.default_rng(1).random((6, 5), np.float32)

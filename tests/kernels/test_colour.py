@@ -62,6 +62,7 @@ def test_known_values_of_other_depths_and_ranges() -> None:
     # YCgCo quantises R'G'B' first, so limited chroma spans 219 steps: 128 + 219 / 2.
     assert codes((0, 1, 0), Matrix.YCGCO) == (126, 238, 128)
     assert codes((1, 0, 1), Matrix.YCGCO) == (126, 18, 128)
+    assert codes((1, 0, 0), Matrix.YCGCO, full_range=True) == (64, 64, 256)
 
 
 @given(

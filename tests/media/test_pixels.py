@@ -364,6 +364,7 @@ def test_nearest_format_of_real_encoders(source: str) -> None:
 def test_nearest_format_rules() -> None:
     assert nearest_pix_fmt("gray", ["yuv420p", "gray"], monochrome=True) == "gray"
     assert nearest_pix_fmt("yuv420p", ["gray", "yuvj420p"], monochrome=True) == "yuvj420p"
+    assert nearest_pix_fmt("yuvj420p", ["yuvj420p", "yuv420p"]) == "yuv420p"
     assert nearest_pix_fmt("yuv420p10le", ["yuv420p", "p010le", "cuda"]) == "p010le"
     assert nearest_pix_fmt("rgb24", ["yuv444p", "rgb565le", "bgra", "rgb0"]) == "rgb0"
     with pytest.raises(UsageError, match="another codec"):

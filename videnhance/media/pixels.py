@@ -312,9 +312,7 @@ def _lines(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[An
         start = plane.buffer_ptr + (plane.height - 1) * line
         memory = (ctypes.c_uint8 * (plane.height * -line)).from_address(start)
     lines = np.frombuffer(memory, np.uint8).reshape(plane.height, abs(line))
-    return lines[:: 1 if line > 0 else -1, : abs(line) // dtype.itemsize * dtype.itemsize].view(
-        dtype
-    )
+    return lines[:: 1 if line > 0 else -1].view(dtype)
 
 
 def _yuv_to_image(
