@@ -148,10 +148,12 @@ class Frame:
 
     @property
     def height(self) -> int:
+        """Rows."""
         return int(self.data.shape[1])
 
     @property
     def width(self) -> int:
+        """Columns."""
         return int(self.data.shape[2])
 
     def __repr__(self) -> str:
@@ -176,7 +178,9 @@ class Model(Protocol):
     """A loaded network for images of any size; padding, tiling and memory are its business."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The card's id, or the weight file's name."""
+        ...
 
     @property
     def scale(self) -> int:
@@ -209,9 +213,7 @@ class Runtime(Protocol):
         """Load the model of that id (or path), once per job."""
         ...
 
-    def map(
-        self, function: Callable[[T], R], items: Iterable[T], workers: int
-    ) -> Iterator[R]:
+    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
         """Apply `function` on up to `workers` threads; results come in the order of `items`.
 
         With one worker it is the built-in `map`: nothing is read ahead.

@@ -105,6 +105,10 @@ class Job:
             "segments": [_values(segment) for segment in self.segments],
         }  # fmt: skip
 
+    def with_tiles(self, tiles: Mapping[str, int]) -> Job:
+        """The same job with the tiles of the run that began it."""
+        return dataclasses.replace(self, tiles=dict(tiles))
+
     def save(self, path: Path) -> None:
         """Write the job as TOML."""
         path.write_text(tomli_w.dumps(self.table()), encoding="utf-8")

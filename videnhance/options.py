@@ -23,7 +23,7 @@ class Option:
     """One declared option: a dataclass field with a Knob."""
 
     name: str
-    kind: type
+    kind: Any
     """bool, int, float, str, or tuple for a list of strings."""
     optional: bool
     default: Any

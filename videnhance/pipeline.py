@@ -32,6 +32,7 @@ class Stop:
 
     @property
     def requested(self) -> bool:
+        """Whether a stop was asked for."""
         return self._event.is_set()
 
     def check(self) -> None:
@@ -75,9 +76,7 @@ class Producer(Generic[T]):
     An error of the producing side is raised where its item would have come.
     """
 
-    def __init__(
-        self, items: Iterable[T], depth: int, name: str, meter: Meter, stop: Stop
-    ) -> None:
+    def __init__(self, items: Iterable[T], depth: int, name: str, meter: Meter, stop: Stop) -> None:
         self._items = items
         self._queue: queue.Queue[T | _Done] = queue.Queue(depth)
         self._name = name
@@ -253,9 +252,7 @@ class Workers:
     def _grow(self, workers: int) -> None:
         while len(self._threads) < workers:
             number = len(self._threads)
-            thread = threading.Thread(
-                target=self._work, name=f"{self._name}-{number}", daemon=True
-            )
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 

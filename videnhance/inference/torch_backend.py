@@ -41,7 +41,8 @@ class TorchNetwork:
     @property
     def scale(self) -> int:
         """Output size over input size, per axis."""
-        return int(round(self._source.scale * self._shrink))
+        scale: int = round(self._source.scale * self._shrink)
+        return scale
 
     @property
     def workers(self) -> int:

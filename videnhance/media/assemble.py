@@ -1,13 +1,14 @@
-"""Put the finished segments and everything else of the source into one file, without re-encoding."""
+"""Put finished segments and everything else of the source into one file, packet by packet."""
 
 from __future__ import annotations
 
 import heapq
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,22 @@ _FORMATS = {
 }  # fmt: skip
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
 _COARSEST_MOVIE_TIMESCALE = 1000
+# What a muxer writes itself, or what describes the old file's bytes rather than the recording.
 _CONTAINER_TAGS = frozenset(
-    # What a muxer writes itself, or what describes the old file's bytes rather than the recording.
-    "encoder major_brand minor_version compatible_brands duration vendor_id "
-    "bps number_of_frames number_of_bytes _statistics_writing_app "
-    "_statistics_writing_date_utc _statistics_tags".split()
-)
-
+    {
+        "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "vendor_id",
+        "bps", "number_of_frames", "number_of_bytes", "_statistics_writing_app",
+        "_statistics_writing_date_utc", "_statistics_tags",
+    }
+)  # fmt: skip
+# What FFmpeg's MP4 muxer has an iTunes atom for (libavformat/movenc.c, mov_write_ilst_tag).
 _CLASSIC_KEYS = frozenset(
-    # What FFmpeg's MP4 muxer has an iTunes atom for (libavformat/movenc.c, mov_write_ilst_tag).
-    "title artist album_artist composer album date comment genre copyright grouping lyrics "
-    "description synopsis show episode_id network keywords creation_time".split()
-)
+    {
+        "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre",
+        "copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id",
+        "network", "keywords", "creation_time",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def is_container_tag(key: str) -> bool:
 
 
 def is_chapter_track(source: Any, stream: Any) -> bool:
-    """Whether a data stream is QuickTime's own form of the chapters, which the muxer writes anew."""
+    """Whether a data stream is QuickTime's form of the chapters, which the muxer writes anew."""
     return (
         stream.type == "data"
         and "mov" in source.format.name
@@ -91,8 +96,8 @@ def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...
 
 def _accepts(source: Any, stream: Any, muxer: str) -> bool:
     """Write a header with the stream into memory; the muxer's answer is the truth."""
-    if stream.type == "attachment" or _is_cover(stream):
-        return muxer == "matroska" or (_is_cover(stream) and muxer in _TIMED_BY_EDIT_LIST)
+    if stream.type == "attachment" or is_cover(stream):
+        return muxer == "matroska" or (is_cover(stream) and muxer in _TIMED_BY_EDIT_LIST)
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             _copy_stream(trial, stream)
@@ -102,7 +107,8 @@ def _accepts(source: Any, stream: Any, muxer: str) -> bool:
         return False
 
 
-def _is_cover(stream: Any) -> bool:
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a picture attached to the recording."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
@@ -124,15 +130,27 @@ class Assembler:
     """Copies packets of segments and of the source's other streams into one file."""
 
     def __init__(
-        self, source: SourceInfo, output: Path, muxer: str, dropped: Sequence[int] = ()
+        self,
+        source: SourceInfo,
+        output: Path,
+        muxer: str,
+        dropped: Sequence[int] = (),
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
+        """`dropped` are streams to leave out; `stop` is called often and may raise."""
+        self.stop = stop
         self.source = source
         self.output = output
         self.muxer = muxer
         self.dropped = frozenset(dropped)
 
-    def run(self, parts: Sequence[Part], clip: ClipInfo, rate: Fraction) -> None:
-        """Write the file. `clip` is what was encoded; raises ResourceError on a full disk."""
+    def run(
+        self, parts: Sequence[Part], clip: ClipInfo, rate: Fraction, *, only_beginning: bool = False
+    ) -> None:
+        """Write the file. `clip` is what was encoded; raises ResourceError on a full disk.
+
+        `only_beginning` ends the copied streams soon after the video.
+        """
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.source.path))
             first = stack.enter_context(av.open(str(parts[0].path)))
@@ -142,12 +160,15 @@ class Assembler:
                 video, copies = self._add_streams(output, source, first, clip, rate)
                 self._add_rest(output, source)
                 output.start_encoding()
+                last = parts[-1].pts[-1] * clip.time_base + 1
+                end = float(last) if only_beginning else None
                 packets = heapq.merge(
                     self._video_packets(parts, video),
-                    self._copied_packets(source, copies),
+                    self._copied_packets(source, copies, end),
                     key=lambda timed: timed[0],
                 )
                 for _, packet in packets:
+                    self.stop()
                     output.mux(packet)
                 output.close()
             except OSError as exc:
@@ -179,7 +200,7 @@ class Assembler:
                 continue
             elif stream.type == "attachment":
                 _add_attachment(output, stream)
-            elif _is_cover(stream) and self.muxer == "matroska":
+            elif is_cover(stream) and self.muxer == "matroska":
                 _add_cover(output, self.source.path, stream)
             else:
                 copies[stream.index] = _copy_stream(output, stream)
@@ -216,10 +237,11 @@ class Assembler:
         """
         pts = [stamp for part in parts for stamp in part.pts]
         delay = max(part.delay for part in parts)
-        step = min((b - a for a, b in zip(pts, pts[1:], strict=False)), default=1)
+        step = min((b - a for a, b in pairwise(pts)), default=1)
         time_base = self.source.clip.time_base
         done, base = 0, 0
         for part in parts:
+            segment: Any
             with av.open(str(part.path)) as segment:
                 for packet in segment.demux(segment.streams.video[0]):
                     if packet.size == 0:
@@ -229,16 +251,16 @@ class Assembler:
                     packet.pts = pts[number]
                     packet.dts = pts[at] if at >= 0 else pts[0] + at * step
                     last = number + 1 == len(pts)
-                    packet.duration = (
-                        part.last_duration if last else pts[number + 1] - pts[number]
-                    )
+                    packet.duration = part.last_duration if last else pts[number + 1] - pts[number]
                     packet.time_base = time_base
                     packet.stream = stream
                     done += 1
                     yield float(packet.dts * time_base), packet
             base += len(part.pts)
 
-    def _copied_packets(self, source: Any, copies: dict[int, Any]) -> Iterator[tuple[float, Any]]:
+    def _copied_packets(
+        self, source: Any, copies: dict[int, Any], end: float | None
+    ) -> Iterator[tuple[float, Any]]:
         if not copies:
             return
         latest = float("-inf")
@@ -248,6 +270,8 @@ class Assembler:
             # The file's own order is kept; a packet without a time goes with its neighbours.
             if stamp is not None:
                 latest = max(latest, float(stamp * packet.time_base))
+            if end is not None and latest > end:
+                return
             packet.stream = copies[packet.stream.index]
             yield latest, packet
 
@@ -272,11 +296,14 @@ def _add_cover(output: Any, path: str, stream: Any) -> None:
     """A cover picture as Matroska holds it: an attachment named cover.*."""
     mime = {"mjpeg": "image/jpeg", "png": "image/png"}.get(stream.codec_context.name, "image/bmp")
     name = stream.metadata.get("filename") or f"cover.{mime.rpartition('/')[2].replace('e', '')}"
+    output.add_attachment(name, mime, cover_picture(path, stream.index))
+
+
+def cover_picture(path: str, index: int) -> bytes:
+    """The bytes of a cover picture; none where its stream is empty."""
     with open_source(path) as again:
-        same = again.streams[stream.index]
-        packet = next(read_packets(again, same, Losses()), None)
-        if packet is not None:
-            output.add_attachment(name, mime, bytes(packet))
+        packet = next(read_packets(again, again.streams[index], Losses()), None)
+        return b"" if packet is None else bytes(packet)
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
@@ -308,7 +335,6 @@ def scaled_display_matrix(
 
 
 def _close_quietly(output: Any) -> None:
-    try:
+    # Already closed, or the first error is the one that matters.
+    with suppress(OSError, ValueError):
         output.close()
-    except (OSError, ValueError):
-        pass  # already closed, or the first error is the one that matters

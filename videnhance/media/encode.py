@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
 
 import av
+from av.video.format import VideoFormat
 
-from videnhance.core import ClipInfo, Frame, Knob, ResourceError, UsageError
-from videnhance.media.pixels import from_image, nearest_pix_fmt
+from videnhance.core import (
+    ChromaLocation,
+    ClipInfo,
+    Frame,
+    Knob,
+    Matrix,
+    ResourceError,
+    UsageError,
+)
+from videnhance.kernels.colour import guess_matrix
+from videnhance.media.pixels import (
+    depth,
+    from_image,
+    nearest_pix_fmt,
+    resolve_chroma_location,
+)
 from videnhance.media.source import Hdr, SourceInfo
 
 _TICK = Fraction(1, 1000)  # Matroska's own; a segment's frames are numbered in it, not timed
 _DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding times rising
+
+_CHROMA_LOCATIONS = {
+    location.value: location.name.lower() for location in ChromaLocation if location.value
+}
 
 
 @dataclass(frozen=True)
@@ -91,8 +111,11 @@ class Encoding:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def resolve_encoding(wanted: EncodeOptions, source: SourceInfo) -> Encoding:
-    """Fill in what the user left open. Raises UsageError for what the encoder cannot do."""
+def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int, int]) -> Encoding:
+    """Fill in what the user left open, for an output of `size` (width, height).
+
+    Raises UsageError for what the encoder cannot do.
+    """
     name = wanted.codec
     if name == "auto":
         name = "x265" if source.clip.bit_depth > 8 else "x264"
@@ -103,7 +126,7 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo) -> Encoding:
         raise UsageError(
             f"This FFmpeg build has no {codec.encoder}; choose another --codec."
         ) from exc
-    pix_fmt = wanted.pix_fmt or nearest_pix_fmt(source.pix_fmt, formats)
+    pix_fmt = wanted.pix_fmt or _fitting_pix_fmt(source.pix_fmt, formats, size, codec.encoder)
     if pix_fmt not in formats:
         raise UsageError(
             f"{name} cannot encode pixel format {pix_fmt}; choose among {', '.join(formats)}."
@@ -136,6 +159,38 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo) -> Encoding:
     return Encoding(codec.encoder, pix_fmt, options)
 
 
+def encoded_clip(clip: ClipInfo, encoding: Encoding) -> ClipInfo:
+    """The clip as it is encoded: RGB sources get a matrix where the pixel format is Y'CbCr."""
+    target = VideoFormat(encoding.pix_fmt)
+    colour = clip.colour
+    if target.is_rgb:
+        colour = replace(colour, matrix=int(Matrix.RGB), full_range=True)
+    elif colour.matrix == Matrix.RGB:
+        matrix = int(guess_matrix(clip.width, clip.height))
+        location = resolve_chroma_location(encoding.pix_fmt, encoding.encoder, colour.primaries)
+        colour = replace(colour, matrix=matrix, full_range=False, chroma_location=int(location))
+    return replace(clip, colour=colour)
+
+
+def _fitting_pix_fmt(source: str, formats: list[str], size: tuple[int, int], encoder: str) -> str:
+    """The format that loses least; H.264, HEVC and AV1 cannot halve the chroma of odd sides."""
+    chosen = nearest_pix_fmt(source, formats, monochrome=encoder == "ffv1")
+    if encoder in ("libvpx-vp9", "ffv1"):
+        return chosen
+    form = VideoFormat(chosen, *size)
+    odd_x = size[0] % 2 and form.chroma_width() != size[0]
+    odd_y = size[1] % 2 and form.chroma_height() != size[1]
+    if not (odd_x or odd_y):
+        return chosen
+    full = [name for name in formats if "444" in name and depth(name) >= depth(chosen)]
+    if not full:
+        raise UsageError(
+            f"{encoder} needs even sides, not {size[0]}x{size[1]}; choose another --scale or "
+            "--codec."
+        )
+    return nearest_pix_fmt(source, full)
+
+
 def _hdr_params(name: str, hdr: Hdr) -> dict[str, str]:
     """HDR10 static metadata in each encoder library's own notation."""
     params: dict[str, str] = {}
@@ -153,9 +208,9 @@ def _hdr_params(name: str, hdr: Hdr) -> dict[str, str]:
                 f"G{g}B{b}R{r}WP{w}L({high / 10000:.4f},{low / 10000:.4f})"
             )
     if hdr.light is not None:
-        key = {"x264": "cll", "x265": "max-cll", "svtav1": "content-light"}.get(name)
-        if key:
-            params[key] = f"{hdr.light[0]},{hdr.light[1]}"
+        light_key = {"x264": "cll", "x265": "max-cll", "svtav1": "content-light"}.get(name)
+        if light_key:
+            params[light_key] = f"{hdr.light[0]},{hdr.light[1]}"
     return params
 
 
@@ -171,9 +226,7 @@ class SegmentEncoder:
     is too coarse for the source's times; the times go beside the file (`pts`, `durations`).
     """
 
-    def __init__(
-        self, path: Path, encoding: Encoding, clip: ClipInfo, rate: Fraction
-    ) -> None:
+    def __init__(self, path: Path, encoding: Encoding, clip: ClipInfo, rate: Fraction) -> None:
         self.path = path
         self.encoding = encoding
         self.clip = clip
@@ -202,6 +255,9 @@ class SegmentEncoder:
         context.colorspace = clip.colour.matrix
         context.color_primaries = clip.colour.primaries
         context.color_trc = clip.colour.transfer
+        location = _CHROMA_LOCATIONS.get(clip.colour.chroma_location)
+        if location:
+            context.options["chroma_sample_location"] = location
         try:
             context.open()
         except (av.error.FFmpegError, ValueError) as exc:
@@ -264,10 +320,9 @@ class SegmentEncoder:
         if kind is None:
             self.finish()
             return
-        try:
+        # The file is thrown away; the first error is the one that matters.
+        with suppress(OSError, ValueError):
             self._container.close()
-        except (OSError, ValueError):
-            pass  # the file is thrown away; the first error is the one that matters
 
 
 def disk_error(path: Path, exc: OSError) -> ResourceError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 
 from videnhance.core import ClipInfo, Colour, InputError, Matrix
-from videnhance.kernels.colour import guess_matrix
-from videnhance.media.pixels import depth, has_alpha, resolve_chroma_location
+from videnhance.kernels.colour import check_matrix, guess_matrix
+from videnhance.media.pixels import (
+    depth,
+    has_alpha,
+    resolve_chroma_location,
+    resolve_full_range,
+)
+from videnhance.media.siting import tagged_chroma_location
 
 av.logging.set_level(None)  # FFmpeg's own lines would break the progress display; errors are raised
 
@@ -111,7 +118,9 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             empty = path.is_file() and not file.read(1)
     except OSError as exc:
-        raise InputError(f"{path} cannot be opened ({exc.strerror}); check its permissions.") from exc
+        raise InputError(
+            f"{path} cannot be opened ({exc.strerror}); check its permissions."
+        ) from exc
     if empty:
         raise InputError(f"{path} is empty; copy the recording again.")
 
@@ -216,7 +225,8 @@ def _main_video(container: Any, path: str) -> Any:
             )
         kinds = sorted({s.type for s in container.streams}) or ["nothing"]
         raise InputError(
-            f"{path} holds no video stream (only {', '.join(kinds)}); name a recording with pictures."
+            f"{path} holds no video stream (only {', '.join(kinds)}); "
+            "name a recording with pictures."
         )
 
     def rank(stream: Any) -> tuple[bool, int]:
@@ -242,12 +252,14 @@ def _first_frames(container: Any, stream: Any, path: str) -> tuple[Any, bool]:
     if first is None:
         first = next(iter(decode_packet(stream.codec_context, None, Losses())), None)
     if encrypted:
-        raise InputError(f"{path} is encrypted; remove the protection with the program it came from.")
+        raise InputError(
+            f"{path} is encrypted; remove the protection with the program it came from."
+        )
     if first is None:
         raise InputError(
             f"{path} holds no frame that can be decoded; it may be damaged, encrypted or cut short."
         )
-    return first, all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    return first, all(a < b for a, b in pairwise(stamps))
 
 
 def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str) -> SourceInfo:
@@ -255,7 +267,7 @@ def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str)
     warnings: list[str] = []
     pix_fmt = first.format.name
     side_data = _side_data(first)
-    colour = _colour(first, context, pix_fmt, warnings)
+    colour = _colour(first, stream, warnings)
     hdr = Hdr(
         _mastering(side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)),
         _light(side_data.get(SideDataType.CONTENT_LIGHT_LEVEL)),
@@ -336,23 +348,28 @@ def _side_data(frame: Any) -> dict[SideDataType, bytes]:
     return found
 
 
-def _colour(first: Any, context: Any, pix_fmt: str, warnings: list[str]) -> Colour:
+def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
+    """Colour as the first frame and the stream tell it; what they leave open is guessed aloud."""
+    pix_fmt, context = first.format.name, stream.codec_context
     matrix = _tag(first.colorspace, context.colorspace)
-    is_rgb = first.format.is_rgb or first.format.has_palette
-    full = pix_fmt.startswith("yuvj") or _tag(first.color_range, context.color_range, 0) == 2
+    full = resolve_full_range(pix_fmt, _tag(first.color_range, context.color_range, 0))
     primaries = _tag(first.color_primaries, context.color_primaries)
-    if is_rgb:
-        matrix, full = int(Matrix.RGB), True
+    if first.format.is_rgb or first.format.has_palette:
+        matrix = int(Matrix.RGB)
     elif matrix in (Matrix.UNSPECIFIED, Matrix.RGB):
         matrix = int(guess_matrix(first.width, first.height))
         name = "BT.601" if matrix == Matrix.SMPTE170M else "BT.709"
         warnings.append(f"The source does not say its colour matrix; {name} is taken by its size.")
+    check_matrix(matrix)
+    location = resolve_chroma_location(
+        pix_fmt, context.name, primaries, tagged=tagged_chroma_location(stream)
+    )
     return Colour(
         matrix=matrix,
         full_range=full,
         primaries=primaries,
         transfer=_tag(first.color_trc, context.color_trc),
-        chroma_location=int(resolve_chroma_location(pix_fmt, context.name, primaries)),
+        chroma_location=int(location),
     )
 
 

@@ -49,6 +49,8 @@ class Timeline:
     rate: Fraction
     """Average frames per second: a hint for encoders, estimates and made-up times."""
     time_base: Fraction
+    frames: int
+    """How many frames to expect: a hint, since a frame may have two packets or be damaged."""
 
     @property
     def seconds(self) -> float:
@@ -91,8 +93,19 @@ def read_timeline(source: SourceInfo, warmup: int = 0) -> Timeline:
     segments = (
         cut_by_number(count, rate) if by_number else cut(stamps, sorted(keys), time_base, warmup)
     )
+    per_frame = 1
+    if len(stamps) > 1:
+        spacing = (stamps[-1] - stamps[0]) * time_base / (len(stamps) - 1)
+        per_frame = 2 if abs(spacing * rate * 2 - 1) < Fraction(1, 20) else 1
     return Timeline(
-        digest.hexdigest(), count, tuple(stamps), by_number, segments, rate, time_base
+        digest.hexdigest(),
+        count,
+        tuple(stamps),
+        by_number,
+        segments,
+        rate,
+        time_base,
+        -(-count // per_frame),
     )
 
 

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from videnhance.media.assemble import (
-    is_chapter_track,
-    kept_metadata,
-)
+from videnhance.core import Colour, InputError, Matrix
+from videnhance.media.assemble import cover_picture, is_chapter_track, is_cover, kept_metadata
 from videnhance.media.decode import Decoder
 from videnhance.media.source import (
+    Hdr,
     Losses,
     SourceInfo,
     open_source,
     probe,
     read_packets,
 )
-from videnhance.media.timeline import Segment, Timeline, read_timeline
+from videnhance.media.timeline import Segment, read_timeline
 
 _WHOLE = Segment(0, None, None, None)
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
@@ -46,6 +45,7 @@ class Proof:
 
     @property
     def kept(self) -> bool:
+        """Whether every promise was kept."""
         return all(check.kept for check in self.checks)
 
     @property
@@ -64,27 +64,31 @@ class _Copy:
 
 
 @dataclass(frozen=True)
-class _Content:
-    """Everything about a file that the proof compares."""
+class _Description:
+    """What a file says of itself."""
 
     info: SourceInfo
-    timeline: Timeline
-    frames: tuple[int, ...]
-    losses: Losses
-    copies: dict[int, _Copy]
     described: dict[int, dict[str, str]]
     dispositions: dict[int, int]
+    copied: tuple[int, ...]
+    """Streams beside the video whose packets are copied."""
     covers: tuple[bytes, ...]
-    attachments: tuple[tuple[str, bytes], ...]
+    attachments: tuple[bytes, ...]
     chapters: tuple[tuple[Fraction, Fraction, str], ...]
     metadata: dict[str, str]
-
-    def seconds(self, stamp: int) -> Fraction:
-        return stamp * self.info.clip.time_base
 
     @property
     def tick(self) -> Fraction:
         return self.info.clip.time_base
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is in a file: the times of its frames, in seconds, and its other streams' packets."""
+
+    frames: tuple[Fraction, ...]
+    losses: Losses
+    copies: dict[int, _Copy]
 
 
 def verify(
@@ -100,77 +104,85 @@ def verify(
     Without `size` the picture must keep its shape. `dropped` are source streams that the user
     let go; `stop` is called often and may raise. Raises InputError for files that cannot be read.
     """
-    before = _read(source, stop)
-    after = _read(output, stop)
-    shift = after.seconds(after.frames[0]) - before.seconds(before.frames[0])
+    before, after = _describe(source), _describe(output)
+    old, new = _read(before, stop), _read(after, stop)
+    if not old.frames or not new.frames:
+        empty = source if not old.frames else output
+        raise InputError(f"{empty} holds no frame that can be decoded.")
+    shift = new.frames[0] - old.frames[0]
     checks = [
-        _frames(before, after),
-        _times(before, after, shift),
-        _start(shift, before, after),
-        _clean(after),
+        _frames(old, new),
+        _times(old, new, shift, max(before.tick, after.tick)),
+        _start(shift, old, max(before.tick, after.tick)),
+        Check("output decodes", not new.losses, f"losses: {new.losses}"),
         _geometry(before, after, size),
-        _colour(before, after),
-        _hdr(before, after),
-        *_streams(before, after, shift, set(dropped)),
+        *_tags(before, after),
+        *_streams(before, after, set(dropped)),
+        *_packets(before, after, old, new, shift, set(dropped)),
         _attachments(before, after, set(dropped)),
         _chapters(before, after, shift),
-        _metadata(before, after),
     ]
-    return Proof(tuple(checks), len(after.frames), before.losses)
+    return Proof(tuple(checks), len(new.frames), old.losses)
 
 
-def _read(path: str, stop: Callable[[], None]) -> _Content:
+def rehearsal_faults(source: str, rehearsal: str, dropped: Sequence[int] = ()) -> tuple[str, ...]:
+    """What a short output made like the real one has lost beside packets: one clause each."""
+    before, after = _describe(source), _describe(rehearsal)
+    size = after.info.clip.width, after.info.clip.height
+    checks = [
+        _geometry(before, after, size),
+        *_tags(before, after),
+        *_streams(before, after, set(dropped)),
+        _attachments(before, after, set(dropped)),
+    ]
+    return tuple(f"{check.promise}: {check.detail}" for check in checks if not check.kept)
+
+
+def _describe(path: str) -> _Description:
     info = probe(path)
-    timeline = read_timeline(info)
+    container: Any
+    with open_source(path) as container:
+        copied = []
+        covers: list[bytes] = []
+        for stream in container.streams:
+            if stream.index == info.video or stream.type == "attachment":
+                continue
+            if is_cover(stream):
+                covers.append(cover_picture(path, stream.index))
+            elif not is_chapter_track(container, stream):
+                copied.append(stream.index)
+        return _Description(
+            info=info,
+            described={s.index: dict(s.metadata) for s in container.streams},
+            dispositions={s.index: int(s.disposition) for s in container.streams},
+            copied=tuple(copied),
+            covers=tuple(covers),
+            attachments=tuple(s.data for s in container.streams if s.type == "attachment"),
+            chapters=tuple(_chapter(c) for c in container.chapters()),
+            metadata=kept_metadata(container.metadata),
+        )
+
+
+def _read(description: _Description, stop: Callable[[], None]) -> _Content:
+    """Decode the video and read every other packet."""
+    info = description.info
     frames = []
-    with Decoder(info, timeline) as decoder:
+    with Decoder(info, read_timeline(info)) as decoder:
         for picture, _ in decoder.pictures(_WHOLE):
             stop()
-            frames.append(picture.pts)
+            frames.append(picture.pts * info.clip.time_base)
         losses = decoder.losses
-    copies: dict[int, _Copy] = {}
-    covers = []
-    with open_source(path) as container:
-        cover_streams = {s.index for s in container.streams if _is_cover(s)}
-        chapter_tracks = {s.index for s in container.streams if is_chapter_track(container, s)}
-        wanted = [
-            s
-            for s in container.streams
-            if s.index != info.video and s.index not in chapter_tracks and s.type != "attachment"
-        ]
-        copies = {s.index: _Copy() for s in wanted if s.index not in cover_streams}
+    copies = {index: _Copy() for index in description.copied}
+    with open_source(info.path) as container:
+        wanted = [container.streams[index] for index in copies]
         for packet in read_packets(container, wanted, Losses()) if wanted else ():
             stop()
-            if packet.stream.index in cover_streams:
-                covers.append(bytes(packet))
-                continue
             copy = copies[packet.stream.index]
             copy.count += 1
             copy.digest.update(_payload(packet))
             if packet.pts is not None:
                 copy.stamps.append(packet.pts * packet.time_base)
-        attachments = tuple(
-            (s.metadata.get("filename", ""), s.data)
-            for s in container.streams
-            if s.type == "attachment"
-        )
-        return _Content(
-            info,
-            timeline,
-            tuple(frames),
-            losses,
-            copies,
-            {s.index: dict(s.metadata) for s in container.streams},
-            {s.index: int(s.disposition) for s in container.streams},
-            tuple(covers),
-            attachments,
-            tuple(_chapter(c) for c in container.chapters()),
-            kept_metadata(container.metadata),
-        )
-
-
-def _is_cover(stream: Any) -> bool:
-    return stream.type == "video" and "attached_pic" in (stream.disposition.name or "")
+    return _Content(tuple(frames), losses, copies)
 
 
 def _payload(packet: Any) -> bytes:
@@ -188,48 +200,41 @@ def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
     return chapter["start"] * unit, chapter["end"] * unit, chapter["metadata"].get("title", "")
 
 
-def _frames(before: _Content, after: _Content) -> Check:
+def _frames(old: _Content, new: _Content) -> Check:
     return Check(
         "every frame",
-        len(before.frames) == len(after.frames),
-        f"{len(before.frames)} in the source, {len(after.frames)} in the output",
+        len(old.frames) == len(new.frames),
+        f"{len(old.frames)} in the source, {len(new.frames)} in the output",
     )
 
 
-def _times(before: _Content, after: _Content, shift: Fraction) -> Check:
-    tick = max(before.tick, after.tick)
-    worst = max(
-        (
-            abs(after.seconds(b) - before.seconds(a) - shift)
-            for a, b in zip(before.frames, after.frames, strict=False)
-        ),
-        default=Fraction(0),
-    )
+def _times(old: _Content, new: _Content, shift: Fraction, tick: Fraction) -> Check:
+    worst = max(abs(b - a - shift) for a, b in zip(old.frames, new.frames, strict=False))
     return Check(
         "every timestamp",
         worst <= tick,
-        f"largest difference {float(worst) * 1000:.3f} ms, one tick is {float(tick) * 1000:.3f} ms",
+        f"largest difference {_ms(worst)}, one tick is {_ms(tick)}",
     )
 
 
-def _start(shift: Fraction, before: _Content, after: _Content) -> Check:
+def _start(shift: Fraction, old: _Content, tick: Fraction) -> Check:
     """The start may move only to make room for what lies before zero, and then for all streams."""
-    tick = max(before.tick, after.tick)
-    stamps = [stamp for copy in before.copies.values() for stamp in copy.stamps]
-    earliest = min([*stamps, before.seconds(before.frames[0])])
-    room = -earliest if earliest < 0 else Fraction(0)
-    kept = abs(shift) <= tick or (room > 0 and abs(shift - room) <= tick)
-    detail = f"moved by {float(shift) * 1000:.3f} ms"
-    if kept and abs(shift) > tick:
+    stamps = [stamp for copy in old.copies.values() for stamp in copy.stamps]
+    room = max(Fraction(0), -min([*stamps, old.frames[0]]))
+    detail = f"moved by {_ms(shift)}"
+    if abs(shift) <= tick:
+        return Check("start time", True, detail)
+    if room and abs(shift - room) <= tick:
         detail += ", all streams alike, since this container cannot begin before zero"
-    return Check("start time", kept, detail)
+        return Check("start time", True, detail)
+    return Check("start time", False, detail)
 
 
-def _clean(after: _Content) -> Check:
-    return Check("output decodes", not after.losses, f"losses: {after.losses}")
+def _ms(seconds: Fraction) -> str:
+    return f"{float(seconds) * 1000:.3f} ms"
 
 
-def _geometry(before: _Content, after: _Content, size: tuple[int, int] | None) -> Check:
+def _geometry(before: _Description, after: _Description, size: tuple[int, int] | None) -> Check:
     old, new = before.info.clip, after.info.clip
     if size is not None:
         kept = (new.width, new.height) == size
@@ -255,88 +260,108 @@ def _turn(matrix: Sequence[int] | None) -> tuple[int, ...]:
     return tuple(round(1000 * v / size) for v in (a, b, c, d))
 
 
-def _colour(before: _Content, after: _Content) -> Check:
+def _tags(before: _Description, after: _Description) -> list[Check]:
+    return [_colour(before, after), _hdr(before, after), _metadata(before, after)]
+
+
+def _colour(before: _Description, after: _Description) -> Check:
     old, new = before.info.clip.colour, after.info.clip.colour
     same = (old.primaries, old.transfer) == (new.primaries, new.transfer)
     # A source in RGB is encoded in the matrix and range that the codec has.
-    if old.matrix != 0:
+    if old.matrix != Matrix.RGB:
         same = same and (old.matrix, old.full_range) == (new.matrix, new.full_range)
 
-    def text(c: Any) -> str:
+    def text(c: Colour) -> str:
         span = "full" if c.full_range else "limited"
         return f"{c.primaries}/{c.transfer}/{c.matrix} {span}"
 
     return Check("colour tags", same, f"{text(old)} to {text(new)} (primaries/transfer/matrix)")
 
 
-def _hdr(before: _Content, after: _Content) -> Check:
+def _hdr(before: _Description, after: _Description) -> Check:
     old, new = before.info.hdr, after.info.hdr
     kept = old.light is None or old.light == new.light
     if old.mastering is not None:
-        kept = kept and new.mastering is not None and all(
+        near = new.mastering is not None and all(
             abs(a - b) <= 1 for a, b in zip(old.mastering, new.mastering, strict=True)
         )
-    known = old.mastering is not None or old.light is not None
-    detail = f"{old} to {new}" if not kept else ("kept" if known else "none")
-    return Check("HDR metadata", kept, detail)
+        kept = kept and near
+    if not kept:
+        return Check("HDR metadata", False, f"{old} to {new}")
+    return Check("HDR metadata", True, "kept" if old != Hdr() else "none")
 
 
-def _streams(
-    before: _Content, after: _Content, shift: Fraction, dropped: set[int]
-) -> list[Check]:
-    expected = [i for i in before.copies if i not in dropped]
-    found = list(after.copies)
-    checks = [
-        Check(
-            "streams",
-            len(expected) == len(found),
-            f"{len(expected)} beside the video in the source, {len(found)} in the output",
-        )
-    ]
-    kinds = {s.index: s for s in before.info.streams}
-    for old, new in zip(expected, found, strict=False):
-        checks.append(_stream(before, after, old, new, shift, str(kinds[old])))
-    return checks
+def _streams(before: _Description, after: _Description, dropped: set[int]) -> list[Check]:
+    """That every stream is there and says the same of itself."""
+    expected = [index for index in before.copied if index not in dropped]
+    count = Check(
+        "streams",
+        len(expected) == len(after.copied),
+        f"{len(expected)} beside the video to be kept, {len(after.copied)} in the output",
+    )
+    pairs = zip([before.info.video, *expected], [after.info.video, *after.copied], strict=False)
+    wrong = [fault for old, new in pairs for fault in _label_faults(before, after, old, new)]
+    labels = Check("stream labels", not wrong, "; ".join(wrong) or "languages, titles, flags kept")
+    return [count, labels]
 
 
-def _stream(
-    before: _Content, after: _Content, old: int, new: int, shift: Fraction, name: str
-) -> Check:
-    a, b = before.copies[old], after.copies[new]
+def _label_faults(before: _Description, after: _Description, old: int, new: int) -> list[str]:
+    name = before.info.streams[old]
     wrong = []
-    if a.digest.digest() != b.digest.digest():
-        wrong.append(f"its data differ ({a.count} packets in the source, {b.count} in the output)")
-    tick = max(before.tick, after.tick, Fraction(1, 1000))
-    stamps = zip(a.stamps, b.stamps, strict=False) if a.count == b.count else ()
-    if a.stamps and b.stamps and a.count != b.count:
-        stamps = zip(a.stamps[:1], b.stamps[:1], strict=True)
-    worst = max((abs(y - x - shift) for x, y in stamps), default=Fraction(0))
-    if worst > tick:
-        wrong.append(f"its offset to the video changed by up to {float(worst) * 1000:.3f} ms")
     for key in _TAGS_OF_EVERY_CONTAINER:
         was, now = before.described[old].get(key), after.described[new].get(key)
         if was not in (None, "und", now):
-            wrong.append(f"its {key} was {was} and is {now}")
+            wrong.append(f"the {key} of {name} was {was} and is {now}")
     if before.dispositions[old] and before.dispositions[old] != after.dispositions[new]:
-        wrong.append("its disposition flags changed")
-    detail = "; ".join(wrong) or (
-        f"{a.count} packets identical, offset to the video within {float(worst) * 1000:.3f} ms"
-    )
-    return Check(f"stream {name}", not wrong, detail)
+        wrong.append(f"the disposition flags of {name} changed")
+    return wrong
 
 
-def _attachments(before: _Content, after: _Content, dropped: set[int]) -> Check:
-    attached = {s.index for s in before.info.streams if s.kind == "attachment"}
-    wanted = sorted(data for _, data in before.attachments) + sorted(before.covers)
-    if attached & dropped:
-        return Check("attachments", True, "left out as asked")
-    found = sorted(data for _, data in after.attachments) + sorted(after.covers)
-    return Check(
-        "attachments", sorted(wanted) == sorted(found), f"{len(wanted)} to {len(found)}"
-    )
+def _packets(
+    before: _Description,
+    after: _Description,
+    old: _Content,
+    new: _Content,
+    shift: Fraction,
+    dropped: set[int],
+) -> list[Check]:
+    """That the other streams' packets are the same, at the same distance to the video."""
+    tick = max(before.tick, after.tick, Fraction(1, 1000))
+    expected = [index for index in before.copied if index not in dropped]
+    checks = []
+    for i, j in zip(expected, after.copied, strict=False):
+        a, b = old.copies[i], new.copies[j]
+        same = a.digest.digest() == b.digest.digest()
+        # Muxers may join packets (PGS subtitles); then only the first has a counterpart.
+        count = min(len(a.stamps), len(b.stamps)) if a.count == b.count else 1
+        pairs = zip(a.stamps[:count], b.stamps[:count], strict=False)
+        worst = max((abs(y - x - shift) for x, y in pairs), default=Fraction(0))
+        data = (
+            f"{a.count} packets identical"
+            if same
+            else (f"its data differ ({a.count} packets in the source, {b.count} in the output)")
+        )
+        checks.append(
+            Check(
+                f"stream {before.info.streams[i]}",
+                same and worst <= tick,
+                f"{data}, offset to the video within {_ms(worst)}",
+            )
+        )
+    return checks
 
 
-def _chapters(before: _Content, after: _Content, shift: Fraction) -> Check:
+def _attachments(before: _Description, after: _Description, dropped: set[int]) -> Check:
+    """Fonts, files and cover pictures, which containers hold in different ways."""
+    wanted = sorted((*before.attachments, *before.covers))
+    found = sorted((*after.attachments, *after.covers))
+    gone = [s for s in before.info.streams if s.index in dropped and s.index not in before.copied]
+    kept = not set(found) - set(wanted) if gone else wanted == found
+    detail = f"{len(wanted)} to {len(found)}" + (", left out as asked" if gone else "")
+    return Check("attachments", kept, detail)
+
+
+def _chapters(before: _Description, after: _Description, shift: Fraction) -> Check:
     tolerance = max(before.tick, after.tick, Fraction(1, 1000))
     same = len(before.chapters) == len(after.chapters) and all(
         title_a == title_b
@@ -348,7 +373,7 @@ def _chapters(before: _Content, after: _Content, shift: Fraction) -> Check:
     return Check("chapters", same, f"{len(before.chapters)} to {len(after.chapters)}")
 
 
-def _metadata(before: _Content, after: _Content) -> Check:
+def _metadata(before: _Description, after: _Description) -> Check:
     # Containers spell keys their own way, so a tag is kept where its value is.
     values = {_tag_value(key, value) for key, value in after.metadata.items()}
     lost = [k for k, v in before.metadata.items() if _tag_value(k, v) not in values]

@@ -1,0 +1,21 @@
+"""Plan, run, assemble and verify one recording: the five steps of every job."""
+
+from videnhance.engine.chain import enhance_frames
+from videnhance.engine.enhance import enhance
+from videnhance.engine.events import Event, Finished, Phase, Planned, Progress, Warned
+from videnhance.engine.plan import Plan, make_plan
+from videnhance.engine.result import Result
+
+__all__ = [
+    "Event",
+    "Finished",
+    "Phase",
+    "Plan",
+    "Planned",
+    "Progress",
+    "Result",
+    "Warned",
+    "enhance",
+    "enhance_frames",
+    "make_plan",
+]

@@ -1,0 +1,213 @@
+"""Run a job from beginning to end: plan → segments → run → assemble → verify."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from videnhance.core import InputError, ResourceError, UsageError, VerificationError
+from videnhance.engine.events import Event, Finished, Phase, Planned, Warned
+from videnhance.engine.plan import Plan, check_output, make_plan
+from videnhance.engine.result import Result
+from videnhance.engine.segments import SegmentRunner
+from videnhance.engine.work import Finished as FinishedSegment
+from videnhance.engine.work import WorkFolder, sync
+from videnhance.job import settings, sort_options
+from videnhance.media.assemble import Assembler
+from videnhance.media.source import Losses
+from videnhance.media.verify import Proof, verify
+from videnhance.pipeline import Stop
+
+Listener = Callable[[Event], None]
+
+
+def enhance(
+    source: str | Path,
+    output: str | Path,
+    *,
+    preset: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    drop_unsupported: bool = False,
+    report: str | Path | None = None,
+    listener: Listener = lambda event: None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Result:
+    """Enhance one recording and prove the output against it.
+
+    `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and
+    of the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `listener`
+    hears of warnings and progress, on the calling thread. A run that was stopped or killed goes
+    on where it was when called again with the same arguments.
+
+    Raises the subclass of VidenhanceError that fits: UsageError, InputError, VerificationError,
+    ResourceError, Interrupted.
+    """
+    began = time.monotonic()
+    stop = stop or Stop()
+    source, output = str(source), Path(output)
+    wanted = settings(preset, sort_options(options))
+    check_output(source, output, overwrite)
+    _check_report(report)
+    work = WorkFolder(output)
+    with work.held():
+        path = _spooled(work) if source == "-" else source
+        warnings: list[str] = []
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Warned):
+                if event.message in warnings:
+                    return
+                warnings.append(event.message)
+            listener(event)
+
+        plan = make_plan(
+            path,
+            output,
+            wanted,
+            device_wish=device,
+            drop_unsupported=drop_unsupported,
+            downloading=_DownloadNotice(tell),
+        )
+        run = _Run(plan, work, tell, stop)
+        result = run.execute(began, warnings)
+        if report is not None:
+            _write_report(Path(report), result)
+        listener(Finished(result))
+        return result
+
+
+class _Run:
+    """One pass over a planned job."""
+
+    def __init__(self, plan: Plan, work: WorkFolder, tell: Listener, stop: Stop) -> None:
+        self.plan = plan
+        self.work = work
+        self.tell = tell
+        self.stop = stop
+
+    def execute(self, began: float, warnings: Sequence[str]) -> Result:
+        """Make what is missing, put it together, prove it, and give it its name."""
+        for message in self.plan.warnings:
+            self.tell(Warned(message))
+        job, differences = self.work.adopt(self.plan.job)
+        if differences:
+            self.tell(
+                Warned(
+                    "Earlier work on this output was for another job "
+                    f"(different: {', '.join(differences)}); starting afresh."
+                )
+            )
+        runner = SegmentRunner(self.plan, job, self.work, self.tell, self.stop)
+        there = runner.finished()
+        self.tell(Planned(self.plan, sum(segment.frames for segment in there.values())))
+        if len(there) < len(job.segments):
+            self.tell(Phase("rehearse"))
+            runner.rehearse()
+        self.tell(Phase("run"))
+        segments = runner.run(there)
+        losses = _losses(segments)
+        if losses:
+            self.tell(Warned(f"The source is damaged: {losses}. What could be decoded is kept."))
+        self._assemble(segments)
+        proof = self._verify()
+        sync(self.work.partial_output)
+        self.work.partial_output.replace(Path(job.output))
+        self.work.remove()
+        return Result(
+            output=Path(job.output),
+            job=job,
+            proof=proof,
+            frames=proof.frames,
+            computed=runner.computed,
+            seconds=time.monotonic() - began,
+            run_seconds=runner.seconds,
+            busy=runner.meter.busy(runner.seconds),
+            losses=losses,
+            warnings=tuple(warnings),
+        )
+
+    def _assemble(self, segments: Sequence[FinishedSegment]) -> None:
+        parts = [segment.part for segment in segments if segment.part]
+        if not parts:
+            raise InputError(f"{self.plan.job.source} holds no frame that can be decoded.")
+        self.tell(Phase("assemble"))
+        job = self.plan.job
+        assembler = Assembler(
+            self.plan.source, self.work.partial_output, job.muxer, job.dropped, self.stop.check
+        )
+        assembler.run(parts, job.clip, self.plan.timeline.rate)
+
+    def _verify(self) -> Proof:
+        self.tell(Phase("verify"))
+        job = self.plan.job
+        proof = verify(
+            job.source,
+            str(self.work.partial_output),
+            size=(job.clip.width, job.clip.height),
+            dropped=job.dropped,
+            stop=self.stop.check,
+        )
+        if not proof.kept:
+            if shutil.disk_usage(self.work.path).free == 0:
+                raise ResourceError(
+                    "The disk is full; free some space and run the same command again, it goes "
+                    "on where it stopped."
+                )
+            broken = "; ".join(f"{check.promise}: {check.detail}" for check in proof.broken)
+            raise VerificationError(
+                f"The output broke a promise ({broken}); it is left for inspection at "
+                f"{self.work.partial_output}."
+            )
+        return proof
+
+
+def _losses(segments: Sequence[FinishedSegment]) -> Losses:
+    total = Losses()
+    for segment in segments:
+        total.add(segment.losses)
+    return total
+
+
+class _DownloadNotice:
+    """Says once per file that weights are being fetched."""
+
+    def __init__(self, tell: Listener) -> None:
+        self._tell = tell
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        size = f" ({total >> 20} MiB)" if total else ""
+        self._tell(Warned(f"Downloading the weights {name}{size}."))
+
+
+def _spooled(work: WorkFolder) -> str:
+    """Standard input as a file: audio and proof need it again after the pictures."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("Standard input is a terminal; pipe a recording into it.")
+    try:
+        with work.spool.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+    except OSError as exc:
+        raise ResourceError(
+            f"Standard input could not be kept in {work.spool} ({exc.strerror}); "
+            "free some disk space."
+        ) from exc
+    return str(work.spool)
+
+
+def _check_report(report: str | Path | None) -> None:
+    if report is not None and not Path(report).absolute().parent.is_dir():
+        raise UsageError(f"The folder of --report {report} does not exist; make it first.")
+
+
+def _write_report(path: Path, result: Result) -> None:
+    try:
+        path.write_text(json.dumps(result.report(), indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise ResourceError(f"The report {path} cannot be written ({exc.strerror}).") from exc

@@ -1,0 +1,177 @@
+"""Decide everything before work begins: what is read, what is made, and whether it can be kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from videnhance.core import ClipInfo, InputError, ResourceError, Stage, UsageError
+from videnhance.inference import Device, cards, plan_tile, select_device, weights
+from videnhance.inference.loading import is_path
+from videnhance.inference.tiling import free_memory
+from videnhance.job import Job, Settings
+from videnhance.media.assemble import container_format, holding_formats, unsupported_streams
+from videnhance.media.encode import carries_hdr, encoded_clip, resolve_encoding
+from videnhance.media.source import SourceInfo, is_url, probe
+from videnhance.media.timeline import Timeline, read_timeline
+
+_FRAMES_IN_FLIGHT = 12  # in queues and in work, generously
+_BYTES_PER_PIXEL = 3 * 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job that can be run, with what was learned of its source on the way."""
+
+    job: Job
+    source: SourceInfo
+    timeline: Timeline
+    device: Device
+    warnings: tuple[str, ...]
+
+    @property
+    def frames(self) -> int:
+        """Frames to expect: a hint."""
+        return self.timeline.frames
+
+    @property
+    def warmup(self) -> int:
+        """Frames that every segment decodes before its start."""
+        return sum(stage.warmup for stage in self.job.stages)
+
+
+def check_output(source: str, output: Path, overwrite: bool) -> None:
+    """Raise UsageError when the output must not or cannot be written."""
+    container_format(output)
+    folder = output.parent
+    if not folder.is_dir():
+        raise UsageError(f"The folder {folder} does not exist; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"The folder {folder} is read-only; choose another output.")
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name a file in it.")
+    if output.exists():
+        is_file = source != "-" and not is_url(source) and Path(source).exists()
+        if is_file and output.samefile(source):
+            raise UsageError(f"{output} is the source itself; choose another output.")
+        if not overwrite:
+            raise UsageError(f"{output} exists; give --overwrite to replace it.")
+
+
+def make_plan(
+    source_path: str,
+    output: Path,
+    settings: Settings,
+    *,
+    device_wish: str = "auto",
+    drop_unsupported: bool = False,
+    downloading: Callable[[str, int, int | None], None] | None = None,
+) -> Plan:
+    """Demux the source, settle every option, check weights and container. Writes nothing.
+
+    Raises UsageError, InputError or ResourceError.
+    """
+    muxer = container_format(output)
+    source = probe(source_path)
+    _check_size(source)
+    device = select_device(device_wish)
+    stages, clip, models, tiles = _settle(settings.stages, source.clip, device, downloading)
+    encoding = resolve_encoding(settings.encode, source, (clip.width, clip.height))
+    clip = encoded_clip(clip, encoding)
+    need = clip.width * clip.height * _BYTES_PER_PIXEL * _FRAMES_IN_FLIGHT
+    if need > free_memory():
+        raise ResourceError(
+            f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, more "
+            "than is free; choose a smaller --scale."
+        )
+    warnings = list(source.warnings)
+    if (source.hdr.mastering or source.hdr.light) and not carries_hdr(encoding):
+        raise UsageError(
+            f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
+        )
+    dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
+    timeline = read_timeline(source, sum(stage.warmup for stage in stages))
+    if not timeline.stamps:
+        warnings.append(
+            "The source has no timestamps; its frames are timed at "
+            f"{float(timeline.rate):.3f} per second."
+        )
+    job = Job(
+        source=source_path,
+        fingerprint=timeline.fingerprint,
+        output=str(output),
+        muxer=muxer,
+        dropped=dropped,
+        device=device.kind,
+        stages=stages,
+        encoding=encoding,
+        clip=clip,
+        models=models,
+        tiles=tiles,
+        segments=timeline.segments,
+    )
+    return Plan(job, source, timeline, device, tuple(warnings))
+
+
+def _check_size(source: SourceInfo) -> None:
+    clip = source.clip
+    if clip.width < 1 or clip.height < 1:
+        raise InputError(f"{source.path} says its picture is {clip.width}x{clip.height}.")
+
+
+def _settle(
+    stages: tuple[Stage, ...],
+    clip: ClipInfo,
+    device: Device,
+    downloading: Callable[[str, int, int | None], None] | None,
+) -> tuple[tuple[Stage, ...], ClipInfo, dict[str, dict[str, str]], dict[str, int]]:
+    """Settled stages, the clip after them, and the digests and tiles of their models."""
+    settled = []
+    models: dict[str, dict[str, str]] = {}
+    tiles: dict[str, int] = {}
+    for stage in stages:
+        stage = stage.settle(clip, device.kind)
+        settled.append(stage)
+        for model in stage.models(clip):
+            models[model] = _digests(model, downloading)
+            tile = plan_tile(model, clip.width, clip.height, device=device)
+            if tile is not None:
+                tiles[model] = tile
+        clip = stage.output(clip)
+    return tuple(settled), clip, models, tiles
+
+
+def _digests(
+    model: str, downloading: Callable[[str, int, int | None], None] | None
+) -> dict[str, str]:
+    if is_path(model):
+        path = Path(model).expanduser()
+        if not path.is_file():
+            raise InputError(f"There is no weight file {path}; check the path.")
+        files = [path]
+        if path.suffix.lower() == ".param":
+            files.append(path.with_suffix(".bin"))
+        return {file.name: weights.sha256(file) for file in files if file.is_file()}
+    card = cards.resolve(model)
+    return {p.name: weights.sha256(p) for p in weights.obtain(card, progress=downloading)}
+
+
+def _dropped(
+    source: SourceInfo, output: Path, muxer: str, allowed: bool, warnings: list[str]
+) -> tuple[int, ...]:
+    refused = unsupported_streams(source, muxer)
+    if not refused:
+        return ()
+    names = ", ".join(str(stream) for stream in refused)
+    if allowed:
+        warnings.append(f"Left out, since {output.suffix} cannot hold it: {names}.")
+        return tuple(stream.index for stream in refused)
+    endings = holding_formats(source)
+    if endings:
+        name = "Matroska (.mkv)" if ".mkv" in endings else endings[0]
+        remedy = f"write {name} instead, or give --drop-unsupported to leave it out"
+    else:
+        remedy = "give --drop-unsupported to leave it out"
+    raise UsageError(f"{output.suffix} cannot hold stream {names}; {remedy}.")

@@ -1,0 +1,64 @@
+"""What a finished job gives back, and its report as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from videnhance.job import Job
+from videnhance.media.source import Losses
+from videnhance.media.verify import Proof
+
+
+@dataclass(frozen=True)
+class Result:
+    """A verified output and how it came about.
+
+    `seconds` is the wall time of this run; `frames` are all frames of the output, `computed`
+    those of them that this run made. `busy` is the share of the run that each step worked, 0..1.
+    """
+
+    output: Path
+    job: Job
+    proof: Proof
+    frames: int
+    computed: int
+    seconds: float
+    run_seconds: float
+    busy: dict[str, float]
+    losses: Losses
+    warnings: tuple[str, ...]
+
+    @property
+    def fps(self) -> float:
+        """Frames made per second while frames were being made."""
+        return self.computed / self.run_seconds if self.run_seconds else 0.0
+
+    @property
+    def bottleneck(self) -> str | None:
+        """The busiest step; None when nothing had to be computed."""
+        return max(self.busy, key=lambda name: self.busy[name]) if self.busy else None
+
+    def report(self) -> dict[str, Any]:
+        """Everything as values for JSON."""
+        return {
+            "output": str(self.output),
+            "frames": self.frames,
+            "computed": self.computed,
+            "seconds": round(self.seconds, 3),
+            "run_seconds": round(self.run_seconds, 3),
+            "fps": round(self.fps, 3),
+            "busy": {name: round(share, 4) for name, share in self.busy.items()},
+            "bottleneck": self.bottleneck,
+            "losses": dataclasses.asdict(self.losses),
+            "warnings": list(self.warnings),
+            "proof": {
+                "kept": self.proof.kept,
+                "checks": [dataclasses.asdict(check) for check in self.proof.checks],
+            },
+            "job": self.job.table(),
+            "machine": {"platform": platform.platform(), "python": platform.python_version()},
+        }

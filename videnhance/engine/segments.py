@@ -1,0 +1,246 @@
+"""Make the segments of a job: decode, enhance and encode at once, each segment to its own file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from videnhance.core import Frame, Model, ResourceError, UsageError
+from videnhance.engine.chain import chain
+from videnhance.engine.events import Event, Progress, Warned
+from videnhance.engine.plan import Plan
+from videnhance.engine.work import Finished, WorkFolder
+from videnhance.inference import load_model
+from videnhance.inference.runtime import JobRuntime
+from videnhance.job import Job
+from videnhance.kernels.resize import resize
+from videnhance.media.assemble import Assembler, Part
+from videnhance.media.decode import Decoder
+from videnhance.media.encode import SegmentEncoder
+from videnhance.media.source import Losses
+from videnhance.media.timeline import Segment
+from videnhance.media.verify import rehearsal_faults
+from videnhance.pipeline import Consumer, Meter, Producer, Stop, Workers
+
+_DECODED_AHEAD = 4
+_ENCODED_BEHIND = 4
+_SPEED_WINDOW = 30.0  # seconds over which the speed for the ETA is taken
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """The next segment's frames follow."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True)
+class _End:
+    """A segment's frames are through; `losses` is what its decoding cost."""
+
+    losses: Losses
+
+
+_Decoded = _Begin | _End | tuple[Frame, bool]
+
+
+class SegmentRunner:
+    """Runs the segments of a job that are not finished yet."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        work: WorkFolder,
+        tell: Callable[[Event], None],
+        stop: Stop,
+    ) -> None:
+        self.plan = plan
+        self.job = job
+        self.work = work
+        self.tell = tell
+        self.stop = stop
+        self.meter = Meter()
+        self.computed = 0
+        self.seconds = 0.0
+        self._progress = _Speedometer(plan.frames)
+        self._encoder: SegmentEncoder | None = None
+        self._segment: Segment | None = None
+
+    def finished(self) -> dict[int, Finished]:
+        """What earlier runs finished, by segment number."""
+        found = ((s.index, self.work.finished(s.index)) for s in self.job.segments)
+        return {index: segment for index, segment in found if segment is not None}
+
+    def rehearse(self) -> None:
+        """Put one plainly enlarged frame and every stream's beginning into the output's container.
+
+        Finds out before any work what the container, the encoder or the muxer would lose.
+        Raises UsageError naming it.
+        """
+        job, path = self.job, self.work.segment_file(0)
+        with Decoder(self.plan.source, self.plan.timeline) as decoder:
+            pairs = decoder.frames(self.plan.timeline.segments[0])
+            first = next((frame for frame, inside in pairs if inside), None)
+        if first is None:
+            return
+        image = resize(first.data, job.clip.height, job.clip.width)
+        frame = Frame(image, first.pts, first.duration)
+        with SegmentEncoder(path, job.encoding, job.clip, self.plan.timeline.rate) as encoder:
+            encoder.write(frame)
+        part = Part(path, (frame.pts,), frame.duration, 0)
+        assembler = Assembler(
+            self.plan.source, self.work.rehearsal, job.muxer, job.dropped, self.stop.check
+        )
+        assembler.run([part], job.clip, self.plan.timeline.rate, only_beginning=True)
+        faults = rehearsal_faults(job.source, str(self.work.rehearsal), job.dropped)
+        path.unlink()
+        self.work.rehearsal.unlink()
+        if faults:
+            raise UsageError(
+                f"{self.work.rehearsal.suffix} with {job.encoding.encoder} would lose something "
+                f"({'; '.join(faults)}); choose another container or --codec."
+            )
+
+    def run(self, there: Mapping[int, Finished]) -> list[Finished]:
+        """Make the missing segments; returns all of them in order."""
+        done = dict(there)
+        todo = [segment for segment in self.job.segments if segment.index not in done]
+        before = sum(segment.frames for segment in done.values())
+        self._progress.start(before)
+        self.tell(self._progress.report(before))
+        began = time.monotonic()
+        if todo:
+            self._run(todo, before)
+        self.seconds = time.monotonic() - began
+        for segment in todo:
+            made = self.work.finished(segment.index)
+            if made is None:
+                raise ResourceError(
+                    f"Segment {segment.index} in {self.work.path} is not what was written; the "
+                    "disk may be full or failing: free some space and run the same command again."
+                )
+            done[segment.index] = made
+        return [done[segment.index] for segment in self.job.segments]
+
+    def _run(self, todo: list[Segment], before: int) -> None:
+        meter, stop = self.meter, self.stop
+        with (
+            Decoder(self.plan.source, self.plan.timeline) as decoder,
+            Producer(
+                self._decoded(decoder, todo), _DECODED_AHEAD, "decode", meter, stop
+            ) as decoded,
+            Workers("enhance", meter, stop) as workers,
+            Consumer(self._encode, _ENCODED_BEHIND, "encode", meter, stop) as encoder,
+        ):
+            rt = JobRuntime(load=self._load, mapping=workers.map, warn=self._warn)
+            for item in decoded:
+                if not isinstance(item, _Begin):
+                    raise AssertionError(f"expected the beginning of a segment, got {item}")
+                encoder.put(item)
+                end = self._enhance(decoded, rt, encoder, before)
+                encoder.put(end)
+
+    def _load(self, model_id: str) -> Model:
+        return load_model(
+            model_id, device=self.plan.device, tile=self.job.tiles.get(model_id), warn=self._warn
+        )
+
+    def _warn(self, message: str) -> None:
+        self.tell(Warned(message))
+
+    def _decoded(self, decoder: Decoder, todo: list[Segment]) -> Iterator[_Decoded]:
+        """Everything to be decoded as one stream, so that a border costs no waiting."""
+        for segment in todo:
+            counted = Losses(**vars(decoder.losses))
+            yield _Begin(segment)
+            yield from decoder.frames(segment, self.plan.warmup)
+            yield _End(decoder.losses.since(counted))
+
+    def _enhance(
+        self,
+        decoded: Iterator[_Decoded],
+        rt: JobRuntime,
+        encoder: Consumer[_Begin | _End | Frame],
+        before: int,
+    ) -> _End:
+        """Send one segment's frames through the stages; what warmed them up is left out."""
+        end: list[_End] = []
+        start: list[int] = []
+
+        def frames() -> Iterator[Frame]:
+            for item in decoded:
+                if isinstance(item, _End):
+                    end.append(item)
+                    return
+                if isinstance(item, tuple):
+                    frame, inside = item
+                    if inside and not start:
+                        start.append(frame.pts)
+                    yield frame
+
+        for frame in chain(frames(), self.plan.source.clip, self.job.stages, rt):
+            self.stop.check()
+            if not start or frame.pts < start[0]:
+                continue
+            encoder.put(frame)
+            self.computed += 1
+            self.tell(self._progress.report(before + self.computed))
+        return end[0]
+
+    def _encode(self, item: _Begin | _End | Frame) -> None:
+        """Runs on the encoder's thread."""
+        if isinstance(item, _Begin):
+            self._segment, self._encoder = item.segment, None
+        elif isinstance(item, Frame):
+            if self._encoder is None:
+                self._encoder = self._open_encoder()
+            self._encoder.write(item)
+        elif self._segment is not None:
+            if self._encoder is not None:
+                self._encoder.finish()
+            self.work.finish(self._segment.index, self._encoder, item.losses)
+
+    def _open_encoder(self) -> SegmentEncoder:
+        index = self._segment.index if self._segment else 0
+        path = self.work.segment_file(index)
+        return SegmentEncoder(path, self.job.encoding, self.job.clip, self.plan.timeline.rate)
+
+    def estimate(self, frames: int) -> float:
+        """Seconds per frame, measured on the first `frames` frames after one to warm up."""
+        job = self.job
+        with (
+            Decoder(self.plan.source, self.plan.timeline) as decoder,
+            Workers("enhance", self.meter, self.stop) as workers,
+        ):
+            rt = JobRuntime(load=self._load, mapping=workers.map, warn=self._warn)
+            pairs = decoder.frames(self.plan.timeline.segments[0])
+            source = islice((frame for frame, inside in pairs if inside), frames + 1)
+            began, count = time.monotonic(), -1
+            for count, _ in enumerate(chain(source, self.plan.source.clip, job.stages, rt)):
+                if count == 0:
+                    began = time.monotonic()
+        return (time.monotonic() - began) / max(count, 1)
+
+
+class _Speedometer:
+    """Frames per second of late, and what that means for the rest."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._marks: list[tuple[float, int]] = []
+
+    def start(self, done: int) -> None:
+        self._marks = [(time.monotonic(), done)]
+
+    def report(self, done: int) -> Progress:
+        now = time.monotonic()
+        self._marks.append((now, done))
+        while len(self._marks) > 2 and now - self._marks[1][0] > _SPEED_WINDOW:
+            self._marks.pop(0)
+        seconds, frames = now - self._marks[0][0], done - self._marks[0][1]
+        fps = frames / seconds if seconds > 0 else 0.0
+        total = max(self.total, done)
+        return Progress(done, total, fps, (total - done) / fps if fps > 0 else None)

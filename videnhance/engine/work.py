@@ -1,0 +1,158 @@
+"""The work folder beside an output: its lock, its job, and the finished segments."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from videnhance.core import ResourceError, UsageError
+from videnhance.job import Job, read_saved
+from videnhance.media.assemble import Part
+from videnhance.media.encode import SegmentEncoder
+from videnhance.media.source import Losses
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished segment as its manifest describes it; no `part` where it held no frame."""
+
+    part: Part | None
+    losses: Losses
+
+    @property
+    def frames(self) -> int:
+        """How many frames it holds."""
+        return len(self.part.pts) if self.part else 0
+
+
+class WorkFolder:
+    """`OUTPUT.videnhance/`. A segment counts once its manifest stands; that is written last."""
+
+    def __init__(self, output: Path) -> None:
+        self.path = output.with_name(output.name + ".videnhance")
+        self.partial_output = self.path / f"{output.name}.part"
+        self.rehearsal = self.path / f"rehearsal{output.suffix}"
+        self.spool = self.path / "source"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Create and lock the folder. Raises UsageError while another run has it."""
+        try:
+            self.path.mkdir(exist_ok=True)
+            lock = filelock.FileLock(self.path / "lock")
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UsageError(
+                f"Another run is writing this output (it holds {self.path}); "
+                "wait for it or choose another output."
+            ) from None
+        except OSError as exc:
+            raise UsageError(
+                f"The work folder {self.path} cannot be made ({exc.strerror}); "
+                "choose an output in a folder you may write to."
+            ) from exc
+        try:
+            yield
+        finally:
+            lock.release()
+            # Nothing was begun: leave no empty folder behind.
+            with contextlib.suppress(OSError):
+                if not (self.path / "job.toml").exists():
+                    shutil.rmtree(self.path)
+
+    def adopt(self, job: Job) -> tuple[Job, tuple[str, ...]]:
+        """Take over what an earlier run of the same job left; else begin afresh.
+
+        Returns the job to run, with the tiles that the work was begun with, and the names of
+        the settings in which a left job differed.
+        """
+        saved = read_saved(self.path / "job.toml")
+        differences = job.differences(saved) if saved else ()
+        if saved and not differences:
+            return job.with_tiles(saved["device"]["tiles"]), ()
+        self._clear()
+        self._write("job.toml", job.save)
+        return job, differences
+
+    def _clear(self) -> None:
+        for path in self.path.iterdir():
+            if path.name not in ("lock", self.spool.name):
+                path.unlink() if path.is_file() else shutil.rmtree(path)
+
+    def segment_file(self, index: int) -> Path:
+        """Where a segment is encoded to before it is finished."""
+        return self.path / f"{index:05}.mkv.part"
+
+    def finished(self, index: int) -> Finished | None:
+        """The segment, if it was finished and its file is still what was written."""
+        try:
+            manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
+            losses = Losses(**manifest["losses"])
+            if not manifest["pts"]:
+                return Finished(None, losses)
+            file = self.path / f"{index:05}.mkv"
+            if _digest(file) != manifest["sha256"]:
+                return None
+            pts = tuple(manifest["pts"])
+            return Finished(Part(file, pts, manifest["last_duration"], manifest["delay"]), losses)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def finish(self, index: int, encoder: SegmentEncoder | None, losses: Losses) -> None:
+        """Make an encoded segment count. Raises ResourceError when the disk is full."""
+        manifest: dict[str, Any] = {"losses": asdict(losses), "pts": []}
+        if encoder is not None:
+            file = self.path / f"{index:05}.mkv"
+            manifest |= {
+                "pts": encoder.pts,
+                "last_duration": encoder.last_duration,
+                "delay": encoder.delay,
+                "sha256": _digest(encoder.path),
+            }
+            sync(encoder.path)
+            encoder.path.replace(file)
+        self._write(f"{index:05}.json", lambda path: path.write_text(json.dumps(manifest)))
+
+    def _write(self, name: str, write: Any) -> None:
+        """Write a small file whole or not at all, and past a power cut."""
+        temporary = self.path / f"{name}.part"
+        try:
+            write(temporary)
+            sync(temporary)
+            temporary.replace(self.path / name)
+            sync(self.path)
+        except OSError as exc:
+            raise ResourceError(
+                f"Writing {self.path / name} failed ({exc.strerror}); free some disk space and "
+                "run the same command again, it goes on where it stopped."
+            ) from exc
+
+    def remove(self) -> None:
+        """Delete the folder; the output stands."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's entries, written to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows has no handle to sync on a folder
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
