@@ -13,9 +13,9 @@ from videnhance.inference.enlarger import Enlarger
 from videnhance.inference.network import Network
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
-_UNKNOWN_HALO = 32
-_UNKNOWN_BYTES_PER_PIXEL = 32_000
-"""For networks without a card: as much as the heaviest known one takes, and some."""
+_UNKNOWN_HALO = 40
+_UNKNOWN_BYTES_PER_PIXEL = 56_000
+"""For networks without a card: what the heaviest known one takes."""
 
 _log = logging.getLogger(__name__)
 
