@@ -13,13 +13,14 @@ import tomli_w
 
 from videnhance import __version__
 from videnhance.core import ClipInfo, Options, Stage
-from videnhance.media.encode import EncodeOptions, Encoding
+from videnhance.media.encode import Encoding
+from videnhance.media.encoding import EncodeOptions
 from videnhance.media.timeline import Segment
-from videnhance.options import build, declared, layered, read_preset
+from videnhance.options import checked, declared, layered, read_preset
 from videnhance.stages import STAGES
 
-TABLES = (*(stage.name for stage in STAGES), "encode")
-"""The tables that presets may have."""
+_OWNERS = {**{stage.name: stage for stage in STAGES}, "encode": EncodeOptions}
+"""Who declares the options of each table that presets may have."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,16 @@ def settings(preset: str | None = None, given: Mapping[str, Options] | None = No
 
     Raises UsageError for unknown names and values out of bounds, wherever they came from.
     """
-    base = read_preset(preset, TABLES) if preset else {}
-    merged = layered(base, given or {})
-    stages = tuple(build(stage, merged.get(stage.name, {}), stage.name) for stage in STAGES)
-    return Settings(stages, build(EncodeOptions, merged.get("encode", {}), "encode"))
+    base = read_preset(preset, _OWNERS) if preset else {}
+    merged = layered(
+        {
+            table: checked(_OWNERS[table], values, f"[{table}] of {preset}")
+            for table, values in base.items()
+        },
+        {table: checked(_OWNERS[table], values) for table, values in (given or {}).items()},
+    )
+    stages = tuple(stage(**merged.get(stage.name, {})) for stage in STAGES)
+    return Settings(stages, EncodeOptions(**merged.get("encode", {})))
 
 
 def sort_options(options: Options) -> dict[str, Options]:

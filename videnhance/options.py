@@ -10,12 +10,13 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from videnhance.core import Knob, Options, UsageError
 from videnhance.resources import folder
 
-C = TypeVar("C")
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_KINDS[tuple] = "a list of texts"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Option:
     """One declared option: a dataclass field with a Knob."""
 
     name: str
+    flag: str
+    """As it is typed on the command line: ``--encoder-preset``."""
     kind: Any
     """bool, int, float, str, or tuple for a list of strings."""
     optional: bool
@@ -43,8 +46,8 @@ class Option:
         return "; ".join(parts)
 
 
-def declared(owner: type) -> tuple[Option, ...]:
-    """The options a dataclass declares, in their order."""
+def declared(owner: type[Any]) -> tuple[Option, ...]:
+    """The options of a dataclass, a stage or EncodeOptions, in their order."""
     hints = typing.get_type_hints(owner, include_extras=True)
     found = []
     for field in dataclasses.fields(owner):
@@ -54,7 +57,8 @@ def declared(owner: type) -> tuple[Option, ...]:
         kind, *marks = typing.get_args(hint)
         knob = next(mark for mark in marks if isinstance(mark, Knob))
         plain, optional = _plain(kind)
-        found.append(Option(field.name, plain, optional, field.default, knob))
+        flag = f"--{owner.flag_prefix}{field.name.replace('_', '-')}"
+        found.append(Option(field.name, flag, plain, optional, field.default, knob))
     return tuple(found)
 
 
@@ -65,38 +69,51 @@ def _plain(kind: Any) -> tuple[type, bool]:
     return typing.get_origin(kind) or kind, False
 
 
-def build(owner: type[C], values: Mapping[str, Any], table: str) -> C:
-    """An instance of `owner` from option values. Raises UsageError naming `table` and key."""
+def checked(owner: type[Any], values: Mapping[str, Any], table: str = "") -> Options:
+    """Option values, each checked against its declaration.
+
+    `table` says where they stand in a file, e.g. "[encode] of fast.toml"; without it they are
+    named as flags. Raises UsageError naming the option as the user wrote it.
+    """
     known = {option.name: option for option in declared(owner)}
-    checked = {}
+    found = {}
     for key, value in values.items():
         if key not in known:
-            raise UsageError(_unknown(f"option {key!r} in [{table}]", key, known))
-        checked[key] = _checked(known[key], value, table)
-    return owner(**checked)
+            place = f" in {table}" if table else ""
+            raise UsageError(_unknown(f"option {key!r}{place}", key, known))
+        option = known[key]
+        found[key] = _checked(option, value, f"{key} in {table}" if table else option.flag)
+    return found
 
 
-def _checked(option: Option, value: Any, table: str) -> Any:
-    name, knob = f"{option.name} in [{table}]", option.knob
+def _checked(option: Option, value: Any, name: str) -> Any:
+    knob = option.knob
     if value is None and option.optional:
         return None
     if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if option.kind is tuple and isinstance(value, list | tuple):
         if not all(isinstance(item, str) for item in value):
-            raise UsageError(f"{name} must be a list of strings, not {value!r}.")
+            raise UsageError(f"{name} must be a list of texts, not {value!r}.")
         return tuple(value)
     if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
-        raise UsageError(f"{name} must be of type {option.kind.__name__}, not {value!r}.")
+        raise UsageError(f"{name} must be {_KINDS[option.kind]}, not {value!r}.")
     if knob.choices and value not in knob.choices:
         raise UsageError(_unknown(f"value {value!r} of {name}", value, knob.choices))
     below = knob.min is not None and not value >= knob.min
     above = knob.max is not None and not value <= knob.max
     if below or above:
-        least = "-inf" if knob.min is None else f"{knob.min:g}"
-        most = "inf" if knob.max is None else f"{knob.max:g}"
-        raise UsageError(f"{name} is {value}; it must lie between {least} and {most}.")
+        shown = f"{value:g}" if isinstance(value, float) else value
+        raise UsageError(f"{name} is {shown}; it must {_bounds(knob)}.")
     return value
+
+
+def _bounds(knob: Knob) -> str:
+    if knob.min is None:
+        return f"be at most {knob.max:g}"
+    if knob.max is None:
+        return f"be at least {knob.min:g}"
+    return f"lie between {knob.min:g} and {knob.max:g}"
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import av
 from av.video.format import VideoFormat
@@ -17,12 +17,12 @@ from videnhance.core import (
     ChromaLocation,
     ClipInfo,
     Frame,
-    Knob,
     Matrix,
     ResourceError,
     UsageError,
 )
 from videnhance.kernels.colour import guess_matrix
+from videnhance.media.encoding import CODECS, FIXED_PARAMS, EncodeOptions
 from videnhance.media.pixels import (
     depth,
     from_image,
@@ -37,69 +37,6 @@ _DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding ti
 _CHROMA_LOCATIONS = {
     location.value: location.name.lower() for location in ChromaLocation if location.value
 }
-
-
-@dataclass(frozen=True)
-class _Codec:
-    """What the program knows of one encoder."""
-
-    encoder: str
-    crf: float | None
-    crf_range: tuple[float, float] | None
-    preset_key: str | None
-    preset: str | None
-    options: Mapping[str, str]
-    params_key: str | None = None
-    """The option that takes the encoder library's own `key=value:…` list."""
-
-
-# Thread counts are fixed where they change the bits (x264, x265). Qualities are chosen so that
-# the encoder is not what one sees: VMAF against the unencoded enlargement stays above 97.
-_CODECS = {
-    "x264": _Codec(
-        "libx264", 16, (0, 51), "preset", "medium", {"threads": "4"}, "x264-params"
-    ),
-    "x265": _Codec(
-        "libx265", 17, (0, 51), "preset", "medium", {}, "x265-params"
-    ),
-    "svtav1": _Codec("libsvtav1", 20, (0, 63), "preset", "6", {}, "svtav1-params"),
-    "vp9": _Codec(
-        "libvpx-vp9", 20, (0, 63), "cpu-used", "3",
-        {"b": "0", "deadline": "good", "row-mt": "1", "threads": "4", "tile-columns": "1"},
-    ),
-    "ffv1": _Codec(
-        "ffv1", None, None, None, None,
-        {"level": "3", "coder": "1", "context": "1", "g": "1", "slices": "4", "slicecrc": "1"},
-    ),
-    "prores": _Codec("prores_ks", None, None, "profile", "hq", {"vendor": "apl0"}),
-}  # fmt: skip
-_FIXED_PARAMS = {"x265": {"log-level": "none", "frame-threads": "2"}, "svtav1": {"lp": "2"}}
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How the enhanced video is encoded, as the user asks for it."""
-
-    codec: Annotated[
-        str,
-        Knob(
-            "encoder; auto takes x264, and 10-bit x265 for sources above 8 bit",
-            choices=("auto", *_CODECS),
-        ),
-    ] = "auto"
-    crf: Annotated[
-        float | None,
-        Knob("quality, smaller is better (x264 16, x265 17, svtav1 20, vp9 20)", min=0, max=63),
-    ] = None
-    encoder_preset: Annotated[
-        str | None, Knob("speed against size, in the encoder's own words (x264: medium)")
-    ] = None
-    pix_fmt: Annotated[
-        str | None, Knob("pixel format; by default the one that loses least of the source's")
-    ] = None
-    encoder_option: Annotated[
-        tuple[str, ...], Knob("one more option for the encoder, key=value; may be repeated")
-    ] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +56,7 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int,
     name = wanted.codec
     if name == "auto":
         name = "x265" if source.clip.bit_depth > 8 else "x264"
-    codec = _CODECS[name]
+    codec = CODECS[name]
     try:
         formats = [f.name for f in av.codec.Codec(codec.encoder, "w").video_formats or ()]
     except av.codec.codec.UnknownCodecError as exc:
@@ -145,7 +82,7 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int,
     if codec.preset_key is not None:
         profile = "4444" if name == "prores" and "444" in pix_fmt else codec.preset
         options[codec.preset_key] = wanted.encoder_preset or str(profile)
-    params = {**_FIXED_PARAMS.get(name, {}), **_hdr_params(name, source.hdr)}
+    params = {**FIXED_PARAMS.get(name, {}), **_hdr_params(name, source.hdr)}
     for item in wanted.encoder_option:
         key, sign, value = item.partition("=")
         if not sign or not key:
