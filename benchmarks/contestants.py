@@ -45,7 +45,7 @@ def network_file(folder: Path) -> Path:
     """The network's weights as a NumPy archive, for interpreters that lack this project."""
     target = folder / "network.npz"
     param, data = sorted(weights.obtain(resolve(MODEL, SCALE)), key=lambda path: path.suffix)[::-1]
-    np.savez(target, **ncnn_file.read_ncnn(param, data).state)  # type: ignore[arg-type]
+    np.savez(target, **ncnn_file.read_ncnn(param, data).state)
     return target
 
 
@@ -57,18 +57,22 @@ def videnhance() -> Contestant:
         f"defaults: ncnn, x264 {PRESET}, crf {CRF}",
         lambda clip, output: [*command, str(clip), str(output), *options],
         lambda clip: [sys.executable, str(HERE / "bare_network.py"), str(clip), MODEL, str(SCALE)],
-        measure.versions(("videnhance", "ncnn", "av", "numpy", "opencv-python-headless")),
+        measure.versions(("ncnn", "av", "numpy", "opencv-python-headless")),
     )
 
 
-def framelift(python: str | None, folder: Path) -> list[Contestant | Skipped]:
-    """framelift with each of its CPU backends that is installed, one worker a core or one."""
+def framelift(python: str | None, folder: Path, workers: int) -> list[Contestant | Skipped]:
+    """framelift with each of its CPU backends that is installed.
+
+    It runs the ×4 network and halves the result (Lanczos), as the wheel's ×2 file does (bicubic).
+    """
     name = "framelift"
     if not python or not shutil.which("ffmpeg"):
         return [
             Skipped(
                 name,
-                "needs ffmpeg on the PATH and an interpreter of its own: python -m venv framelift && "
+                "needs ffmpeg on the PATH and an interpreter of its own: "
+                "python -m venv framelift && "
                 "framelift/bin/pip install framelift-video==2.1.0 openvino, "
                 "then --framelift-python framelift/bin/python",
             )
@@ -81,8 +85,8 @@ def framelift(python: str | None, folder: Path) -> list[Contestant | Skipped]:
     options += ["--device", "cpu", "--tile", "0", "--weights-dir", str(store), "--no-audio"]
     options += ["--x264-preset", PRESET, "--crf", CRF, "--quiet"]
 
-    def contestant(backend: str, workers: str) -> Contestant:
-        chosen = [*options, "--backend", backend, "--workers", workers]
+    def contestant(backend: str) -> Contestant:
+        chosen = [*options, "--backend", backend, "--workers", str(workers)]
         return Contestant(
             f"{name} ({backend})",
             f"--tile 0 --workers {workers} --backend {backend}, x264 {PRESET}, crf {CRF}",
@@ -90,14 +94,12 @@ def framelift(python: str | None, folder: Path) -> list[Contestant | Skipped]:
                 *(python, "-m", "framelift", "-i", str(clip), "-o", str(output)),
                 *chosen,
             ],
-            lambda clip: [*helper, "bare", str(clip), str(store), backend, workers],
+            lambda clip: [*helper, "bare", str(clip), str(store), backend, str(workers)],
             found,
         )
 
-    peers = [contestant("torch", "1")]
-    if "openvino" in found:
-        peers.append(contestant("openvino", "1"))
-    return [*peers]
+    backends = ("torch", "openvino") if "openvino" in found else ("torch",)
+    return [contestant(backend) for backend in backends]
 
 
 def vapoursynth(python: str | None, folder: Path, streams: int) -> list[Contestant | Skipped]:

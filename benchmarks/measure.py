@@ -33,12 +33,12 @@ class Cost:
     stdout: str
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """A measured command ended with an error."""
 
 
 def run(command: Sequence[str], *, sample_memory: bool = False) -> Cost:
-    """Run `command` to its end. Raises CommandFailed with the end of its messages."""
+    """Run `command` to its end. Raises CommandError with the end of its messages."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
@@ -51,7 +51,7 @@ def run(command: Sequence[str], *, sample_memory: bool = False) -> Cost:
         err.seek(0)
         if process.returncode:
             tail = err.read()[-2000:]
-            raise CommandFailed(
+            raise CommandError(
                 f"{' '.join(command)}\nended with exit code {process.returncode}:\n{tail}"
             )
         # Linux counts ru_maxrss in KiB, macOS in bytes.

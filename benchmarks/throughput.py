@@ -44,7 +44,7 @@ def check(source: Path, output: Path) -> None:
 def psnr(one: Path, other: Path) -> float:
     """Mean PSNR in dB between the RGB frames of two videos, to show that both hold one picture."""
     pairs = zip(clips.decode_rgb(one), clips.decode_rgb(other), strict=True)
-    errors = [np.mean((np.float32(a) - np.float32(b)) ** 2) for a, b in pairs]
+    errors = [float(np.mean((np.float32(a) - np.float32(b)) ** 2)) for a, b in pairs]
     return float(np.mean([10 * np.log10(255**2 / max(error, 1e-9)) for error in errors]))
 
 
@@ -118,6 +118,7 @@ def arguments() -> argparse.Namespace:
     add("--memory", action="store_true", help="also measure memory on a short and a long clip")
     add("--framelift-python", help="interpreter in which framelift-video is installed")
     add("--vapoursynth-python", help="interpreter in which VapourSynth and vs-mlrt are installed")
+    add("--workers", type=int, default=1, help="--workers of framelift (default 1)")
     add("--streams", type=int, default=2, help="num_streams of vs-mlrt (default 2)")
     add("--json", type=Path, help="where to write every measurement")
     add("--markdown", type=Path, help="where to write the tables (default: standard output)")
@@ -133,7 +134,7 @@ def measure_all(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     ours = contestants.videnhance()
     entrants = [
         ours,
-        *contestants.framelift(options.framelift_python, folder),
+        *contestants.framelift(options.framelift_python, folder, options.workers),
         *contestants.vapoursynth(options.vapoursynth_python, folder, options.streams),
     ]
     skipped = [peer for peer in entrants if isinstance(peer, Skipped)]
@@ -143,9 +144,7 @@ def measure_all(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {
         "date": date.today().isoformat(),
         "machine": measure.machine(),
-        "clip": dict(
-            zip(("width", "height", "frames"), clips.size_and_count(source), strict=True)
-        ),
+        "clip": dict(zip(("width", "height", "frames"), clips.size_and_count(source), strict=True)),
         "rounds": options.rounds,
         "skipped": [asdict(peer) for peer in skipped],
         "results": race(field, source, folder, options.rounds),
@@ -164,7 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             result = measure_all(options, Path(folder))
-        except measure.CommandFailed as error:
+        except measure.CommandError as error:
             raise SystemExit(str(error)) from error
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -119,9 +119,7 @@ def bare(clip: Path, folder: Path, streams: int) -> dict[str, float]:
     converted = to_rgb(source(clip))
     pictures = [converted.get_frame(number) for number in range(converted.num_frames)]
     blank = vs.core.std.BlankClip(converted, keep=True)
-    memory = vs.core.std.ModifyFrame(
-        blank, blank, lambda n, f: pictures[n]
-    )
+    memory = vs.core.std.ModifyFrame(blank, blank, lambda n, f: pictures[n])
     enlarged = network(memory, folder, streams)
     enlarged.get_frame(0)
     started, cpu = time.perf_counter(), time.process_time()
