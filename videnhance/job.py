@@ -80,6 +80,8 @@ class Job:
     output: str
     muxer: str
     dropped: tuple[int, ...]
+    drop_unsupported: bool
+    """Whether the user lets go what the container cannot hold."""
     device: str
     stages: tuple[Stage, ...]
     encoding: Encoding
@@ -98,6 +100,7 @@ class Job:
             "source": {"path": self.source, "fingerprint": self.fingerprint},
             "output": {
                 "path": self.output, "container": self.muxer, "dropped": list(self.dropped),
+                "drop_unsupported": self.drop_unsupported,
                 "width": self.clip.width, "height": self.clip.height,
             },
             "device": {"kind": self.device, "tiles": dict(self.tiles)},

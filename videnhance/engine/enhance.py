@@ -13,6 +13,7 @@ from typing import Any
 from videnhance.core import InputError, ResourceError, UsageError, VerificationError
 from videnhance.engine.events import Event, Finished, Phase, Planned, Warned
 from videnhance.engine.plan import Plan, check_output, make_plan
+from videnhance.engine.rehearsal import rehearse
 from videnhance.engine.result import Result
 from videnhance.engine.segments import SegmentRunner
 from videnhance.engine.work import Finished as FinishedSegment
@@ -107,16 +108,17 @@ class _Run:
         runner = SegmentRunner(self.plan, job, self.work, self.tell, self.stop)
         there = runner.finished()
         self.tell(Planned(self.plan, sum(segment.frames for segment in there.values())))
-        if len(there) < len(job.segments):
-            self.tell(Phase("rehearse"))
-            runner.rehearse()
+        self.tell(Phase("rehearse"))
+        agreed = rehearse(self.plan, self.work, self.stop.check)
+        for check in agreed:
+            self.tell(Warned(f"The container cannot keep the {check.promise}: {check.detail}."))
         self.tell(Phase("run"))
         segments = runner.run(there)
         losses = _losses(segments)
         if losses:
             self.tell(Warned(f"The source is damaged: {losses}. What could be decoded is kept."))
         self._assemble(segments)
-        proof = self._verify()
+        proof = self._verify([check.promise for check in agreed])
         sync(self.work.partial_output)
         self.work.partial_output.replace(Path(job.output))
         self.work.remove()
@@ -144,7 +146,7 @@ class _Run:
         )
         assembler.run(parts, job.clip, self.plan.timeline.rate)
 
-    def _verify(self) -> Proof:
+    def _verify(self, let_go: Sequence[str]) -> Proof:
         self.tell(Phase("verify"))
         job = self.plan.job
         proof = verify(
@@ -152,6 +154,7 @@ class _Run:
             str(self.work.partial_output),
             size=(job.clip.width, job.clip.height),
             dropped=job.dropped,
+            let_go=let_go,
             stop=self.stop.check,
         )
         if not proof.kept:

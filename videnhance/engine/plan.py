@@ -104,6 +104,7 @@ def make_plan(
         output=str(output),
         muxer=muxer,
         dropped=dropped,
+        drop_unsupported=drop_unsupported,
         device=device.kind,
         stages=stages,
         encoding=encoding,

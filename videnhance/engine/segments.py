@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from videnhance.core import Frame, Model, ResourceError, UsageError
+from videnhance.core import Frame, Model, ResourceError
 from videnhance.engine.chain import chain
 from videnhance.engine.events import Event, Progress, Warned
 from videnhance.engine.plan import Plan
@@ -15,13 +15,10 @@ from videnhance.engine.work import Finished, WorkFolder
 from videnhance.inference import load_model
 from videnhance.inference.runtime import JobRuntime
 from videnhance.job import Job
-from videnhance.kernels.resize import resize
-from videnhance.media.assemble import Assembler, Part
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import Losses
 from videnhance.media.timeline import Segment
-from videnhance.media.verify import rehearsal_faults
 from videnhance.pipeline import Consumer, Meter, Producer, Stop, Workers
 
 _DECODED_AHEAD = 4
@@ -73,36 +70,6 @@ class SegmentRunner:
         """What earlier runs finished, by segment number."""
         found = ((s.index, self.work.finished(s.index)) for s in self.job.segments)
         return {index: segment for index, segment in found if segment is not None}
-
-    def rehearse(self) -> None:
-        """Put one plainly enlarged frame and every stream's beginning into the output's container.
-
-        Finds out before any work what the container, the encoder or the muxer would lose.
-        Raises UsageError naming it.
-        """
-        job, path = self.job, self.work.segment_file(0)
-        with Decoder(self.plan.source, self.plan.timeline) as decoder:
-            pairs = decoder.frames(self.plan.timeline.segments[0])
-            first = next((frame for frame, inside in pairs if inside), None)
-        if first is None:
-            return
-        image = resize(first.data, job.clip.height, job.clip.width)
-        frame = Frame(image, first.pts, first.duration)
-        with SegmentEncoder(path, job.encoding, job.clip, self.plan.timeline.rate) as encoder:
-            encoder.write(frame)
-        part = Part(path, (frame.pts,), frame.duration, 0)
-        assembler = Assembler(
-            self.plan.source, self.work.rehearsal, job.muxer, job.dropped, self.stop.check
-        )
-        assembler.run([part], job.clip, self.plan.timeline.rate, only_beginning=True)
-        faults = rehearsal_faults(job.source, str(self.work.rehearsal), job.dropped)
-        path.unlink()
-        self.work.rehearsal.unlink()
-        if faults:
-            raise UsageError(
-                f"{self.work.rehearsal.suffix} with {job.encoding.encoder} would lose something "
-                f"({'; '.join(faults)}); choose another container or --codec."
-            )
 
     def run(self, there: Mapping[int, Finished]) -> list[Finished]:
         """Make the missing segments; returns all of them in order."""

@@ -1,0 +1,50 @@
+"""Try the output with one frame before any work, to learn what the container would lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from videnhance.core import Frame, UsageError
+from videnhance.engine.plan import Plan
+from videnhance.engine.work import WorkFolder
+from videnhance.kernels.resize import resize
+from videnhance.media.assemble import Assembler, Part
+from videnhance.media.decode import Decoder
+from videnhance.media.encode import SegmentEncoder
+from videnhance.media.verify import MAY_BE_LET_GO, Check, rehearsal_faults
+
+
+def rehearse(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Check, ...]:
+    """Put one plainly enlarged frame and all streams' beginnings into the output's container.
+
+    Returns the promises that cannot be kept and that the user agreed to let go. Raises UsageError
+    naming the others, or what encoder and muxer refuse.
+    """
+    job, path = plan.job, work.segment_file(0)
+    with Decoder(plan.source, plan.timeline) as decoder:
+        pairs = decoder.frames(plan.timeline.segments[0])
+        first = next((frame for frame, inside in pairs if inside), None)
+    if first is None:
+        return ()
+    image = resize(first.data, job.clip.height, job.clip.width)
+    frame = Frame(image, first.pts, first.duration)
+    with SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder:
+        encoder.write(frame)
+    assembler = Assembler(plan.source, work.rehearsal, job.muxer, job.dropped, stop)
+    part = Part(path, (frame.pts,), frame.duration, 0)
+    assembler.run([part], job.clip, plan.timeline.rate, only_beginning=True)
+    faults = rehearsal_faults(job.source, str(work.rehearsal), job.dropped)
+    path.unlink()
+    work.rehearsal.unlink()
+    agreed = tuple(f for f in faults if job.drop_unsupported and f.promise in MAY_BE_LET_GO)
+    refused = [f for f in faults if f not in agreed]
+    if refused:
+        what = "; ".join(f"{check.promise}: {check.detail}" for check in refused)
+        remedy = "choose another container or --codec"
+        if all(check.promise in MAY_BE_LET_GO for check in refused):
+            remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to let it go"
+        raise UsageError(
+            f"{work.rehearsal.suffix} with {job.encoding.encoder} cannot keep everything "
+            f"({what}); {remedy}."
+        )
+    return agreed
