@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -65,10 +64,9 @@ class WorkFolder:
             yield
         finally:
             lock.release()
-            # Nothing was begun: leave no empty folder behind.
-            with contextlib.suppress(OSError):
-                if not (self.path / "job.toml").exists():
-                    shutil.rmtree(self.path)
+            # Nothing was finished, so there is nothing to go on from.
+            if not any(self.path.glob("[0-9]*.json")):
+                self.remove()
 
     def adopt(self, job: Job) -> tuple[Job, tuple[str, ...]]:
         """Take over what an earlier run of the same job left; else begin afresh.
