@@ -1,0 +1,165 @@
+"""How the program ends: exit codes, one sentence per failure, and what signals do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType, TracebackType
+from typing import NoReturn, Protocol, Self
+
+import typer
+
+from videnhance.core import Interrupted, ResourceError, VidenhanceError
+
+_GRACE_SECONDS = 2.0  # for a stopped job to end by itself, before it is left where it stands
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stoppable(Protocol):
+    """The engine's Stop, without importing the engine for a help page."""
+
+    def request(self) -> None:
+        """Ask all threads to stop."""
+        ...
+
+
+class Speaker(Protocol):
+    """Says the last words of a command."""
+
+    def failed(self, message: str, exit_code: int) -> None:
+        """Tell the user why the command ends."""
+        ...
+
+
+class PlainSpeaker:
+    """One line on standard error."""
+
+    def failed(self, message: str, exit_code: int) -> None:
+        """Tell the user why the command ends."""
+        print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def answering(
+    speaker: Speaker, *, stop: Stoppable | None = None, verbose: bool = False
+) -> Iterator[None]:
+    """Turn whatever a command raises into one sentence and an exit code.
+
+    With `stop`, signals ask the work to stop instead of breaking it off.
+    """
+    try:
+        if stop is None:
+            yield
+        else:
+            with Signals(stop, speaker):
+                yield
+    except (typer.Exit, SystemExit):
+        raise
+    except BrokenPipeError:
+        # Whoever read standard output is gone; a later flush must not fail again.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        raise typer.Exit(1) from None
+    except BaseException as exc:
+        failure = _as_failure(exc)
+        if verbose:
+            traceback.print_exc()
+        speaker.failed(str(failure), failure.exit_code)
+        if isinstance(failure, Interrupted):
+            # Threads may be deep in a network for seconds; nothing that counts is unfinished.
+            leave(failure.exit_code)
+        raise typer.Exit(failure.exit_code) from None
+
+
+def _as_failure(exc: BaseException) -> VidenhanceError:
+    """The error as one of the tree that `core` draws."""
+    if isinstance(exc, Interrupted | KeyboardInterrupt):
+        return Interrupted("Stopped; finished work is kept, and the same command goes on from it.")
+    if isinstance(exc, VidenhanceError):
+        return exc
+    if isinstance(exc, MemoryError):
+        return ResourceError(
+            "Memory ran out; close other programs, or choose a smaller --scale or model."
+        )
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError("The disk is full; free some space and run the same command again.")
+    kind = type(exc).__name__
+    return VidenhanceError(
+        f"Something unexpected happened ({kind}: {exc}); this is a bug in videnhance: run the "
+        "same command with -v and report what it prints."
+    )
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, without waiting for threads."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+class Signals:
+    """The first SIGINT or SIGTERM asks the work to stop, the second ends the program at once.
+
+    A thread waits for them on a socket that Python writes to from the signal itself, since
+    Python's own handlers wait for the main thread, which may compute for many seconds.
+    """
+
+    def __init__(self, stop: Stoppable, speaker: Speaker) -> None:
+        self._stop = stop
+        self._speaker = speaker
+        self._restore: list[Callable[[], object]] = []
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._restore.append(partial(signal.set_wakeup_fd, before))
+        for number in _SIGNALS:
+            self._restore.append(partial(signal.signal, number, signal.signal(number, _heard)))
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for restore in self._restore:
+            restore()
+        self._writer.close()
+
+    def _watch(self) -> None:
+        with self._reader as reader:
+            if not _next_signal(reader):
+                return
+            self._stop.request()
+            reader.settimeout(_GRACE_SECONDS)
+            try:
+                if not _next_signal(reader):
+                    return
+            except TimeoutError:
+                pass
+            failure = _as_failure(KeyboardInterrupt())
+            self._speaker.failed(str(failure), failure.exit_code)
+            leave(failure.exit_code)
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Python's own handler: the byte on the socket has said it all."""
+
+
+def _next_signal(reader: socket.socket) -> bool:
+    """Wait for one of the signals; False where the watch is over."""
+    while received := reader.recv(1):
+        if received[0] in _SIGNALS:
+            return True
+    return False

@@ -1,0 +1,84 @@
+"""`videnhance enhance`: run one job and show how it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from videnhance.cli.ending import answering
+
+
+def enhance(
+    source: Annotated[
+        str, typer.Argument(help="A recording: a file, a URL, or - for standard input.")
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="The file to write; its ending chooses the container.")
+    ],
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            help="Begin with these settings (see `videnhance presets`); flags override them.",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|cpu|cuda[:N]|vulkan[:N]", help="Where networks run.", show_default=False
+        ),
+    ] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")
+    ] = False,
+    drop_unsupported: Annotated[
+        bool,
+        typer.Option("--drop-unsupported", help="Leave out streams that OUTPUT cannot hold."),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write settings, proof and timings as JSON."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the plan with space and time needed; write no output."
+        ),
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one event per line as JSON, and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the proof and all details.")
+    ] = False,
+    **options: Any,
+) -> None:
+    """Enhance a recording and prove the output against it.
+
+    Run again after an interruption, the same command goes on where it stopped.
+    """
+    from videnhance import engine
+    from videnhance.cli.watching import watcher
+    from videnhance.pipeline import Stop
+
+    stop = Stop()
+    with (
+        watcher(json=json, quiet=quiet, verbose=verbose) as watch,
+        answering(watch, stop=stop, verbose=verbose),
+    ):
+        engine.enhance(
+            source,
+            output,
+            preset=preset,
+            device=device,
+            overwrite=overwrite,
+            drop_unsupported=drop_unsupported,
+            report=report,
+            listener=watch,
+            stop=stop,
+            **options,
+        )

@@ -1,0 +1,42 @@
+"""`videnhance verify`: prove a finished file against its source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from videnhance.cli.ending import PlainSpeaker, answering
+
+
+def verify(
+    source: Annotated[str, typer.Argument(help="The recording that was enhanced.")],
+    output: Annotated[str, typer.Argument(help="What was made of it.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the proof as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")
+    ] = False,
+) -> None:
+    """Decode both files and check every promise: frames, times, streams, tags.
+
+    Ends with exit code 4 where a promise is broken.
+    """
+    import dataclasses
+    import json as json_format
+
+    from rich.console import Console
+
+    from videnhance.cli.tables import proof_table
+    from videnhance.media.verify import verify as prove
+    from videnhance.pipeline import Stop
+
+    stop = Stop()
+    with answering(PlainSpeaker(), stop=stop, verbose=verbose):
+        proof = prove(source, output, stop=stop.check)
+        if json:
+            checks = [dataclasses.asdict(check) for check in proof.checks]
+            typer.echo(json_format.dumps({"kept": proof.kept, "checks": checks}))
+        else:
+            Console(highlight=False).print(proof_table(proof))
+        if not proof.kept:
+            raise typer.Exit(4)
