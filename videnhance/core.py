@@ -1,6 +1,6 @@
 """The vocabulary every other module shares: frames, clips, options, stages and errors.
 
-Imports nothing of the package, and nothing heavier than NumPy.
+Imports nothing of the package, nor NumPy but for its types: help pages read what stages declare.
 
 The error tree (each class carries the exit code the command line ends with)::
 
@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Image: TypeAlias = NDArray[np.float32]
+Image: TypeAlias = "NDArray[np.float32]"
 """RGB, shape (3, H, W), float32, nominally 0..1; excursions of the source beyond it are kept."""
 
 T = TypeVar("T")
@@ -143,7 +144,7 @@ class Frame:
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or self.data.shape[0] != 3:
             raise ValueError(f"data must have shape (3, H, W), got {self.data.shape}")
-        if self.data.dtype != np.float32:
+        if self.data.dtype != "float32":
             raise ValueError(f"data must be float32, got {self.data.dtype}")
 
     @property

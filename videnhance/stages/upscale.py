@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Self
 
-import numpy as np
-
 from videnhance.core import ClipInfo, Frame, Image, Knob, Model, Runtime, UsageError
-from videnhance.inference import cards
-from videnhance.inference.loading import is_path
-from videnhance.kernels.resize import resize
+
+# Kernels and inference are imported where they are used: help pages import this module.
 
 _CPU_MODEL = "realesr-animevideov3"  # some 60 times cheaper than x4plus, and good on real footage
 _GPU_MODEL = "realesrgan-x4plus"
@@ -55,6 +52,9 @@ class Upscale:
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
+        from videnhance.inference import cards
+        from videnhance.inference.loading import is_path
+
         if self.scale is not None and self.height is not None:
             raise UsageError("Give either --scale or --height, not both.")
         if self.height is not None:
@@ -87,6 +87,8 @@ class Upscale:
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
         """Ids of the networks for one frame, in the order of their use; none at strength 0."""
+        from videnhance.inference.loading import is_path
+
         if self.strength == 0:
             return ()
         if is_path(self.model):
@@ -95,6 +97,8 @@ class Upscale:
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
         """Enlarge every frame on its own."""
+        from videnhance.inference.loading import is_path
+
         out = self.output(clip)
         networks = [rt.model(model) for model in self.models(clip)]
         if networks and is_path(self.model):
@@ -104,13 +108,15 @@ class Upscale:
         return rt.map(enlarge, frames, workers)
 
     def _enlarge(self, frame: Frame, networks: list[Model], height: int, width: int) -> Frame:
+        from videnhance.kernels.resize import resize
+
         if not networks:
             return replace(frame, data=resize(frame.data, height, width))
-        clipped = np.clip(frame.data, 0, 1)
+        clipped = frame.data.clip(0, 1)
         result = _detailed(clipped, networks, height, width)
         if self.strength < 1:
             plain = resize(clipped, height, width)
-            result = plain + np.float32(self.strength) * (result - plain)
+            result = plain + self.strength * (result - plain)
         beyond = frame.data - clipped
         if beyond.any():
             result = result + resize(beyond, height, width)
@@ -119,17 +125,21 @@ class Upscale:
 
 def _detailed(image: Image, networks: list[Model], height: int, width: int) -> Image:
     """Through all networks; brought to size before the last, so that its output fits exactly."""
+    from videnhance.kernels.resize import resize
+
     *earlier, last = networks
     for network in earlier:
         image = network([image])[0]
     if earlier:
         image = resize(image, round(height / last.scale), round(width / last.scale))
-        image = np.clip(image, 0, 1)
+        image = image.clip(0, 1)
     return resize(last([image])[0], height, width)
 
 
 def _passes(model: str, scale: float) -> tuple[str, ...]:
     """Cards whose factors together reach a scale, e.g. 2 and then 4 for 8."""
+    from videnhance.inference import cards
+
     last = cards.resolve(model, scale)
     if last.scale >= scale or last.scale == 1:
         return (last.id,)
