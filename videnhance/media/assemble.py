@@ -20,10 +20,10 @@ from videnhance.media.source import Losses, SourceInfo, StreamInfo, open_source,
 
 _FORMATS = {
     ".mkv": "matroska", ".webm": "webm", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov",
-    ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".nut": "nut",
+    ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts",
 }  # fmt: skip
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
-_COARSEST_MOVIE_TIMESCALE = 1000
+_COARSEST_MOVIE_TIMESCALE = 10_000
 # What a muxer writes itself, or what describes the old file's bytes rather than the recording.
 _CONTAINER_TAGS = frozenset(
     {
@@ -97,7 +97,7 @@ def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...
 def _accepts(source: Any, stream: Any, muxer: str) -> bool:
     """Write a header with the stream into memory; the muxer's answer is the truth."""
     if stream.type == "attachment" or is_cover(stream):
-        return muxer == "matroska" or (is_cover(stream) and muxer in _TIMED_BY_EDIT_LIST)
+        return muxer == "matroska" or (is_cover(stream) and muxer == "mp4")
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             _copy_stream(trial, stream)
@@ -173,13 +173,18 @@ class Assembler:
                 output.close()
             except OSError as exc:
                 raise disk_error(self.output, exc) from exc
+            except (av.error.FFmpegError, ValueError) as exc:
+                raise UsageError(
+                    f"{self.output.suffix} does not take these streams ({getattr(exc, 'strerror', exc)}); "
+                    "choose another container or --codec."
+                ) from exc
             finally:
                 _close_quietly(output)
 
     def _options(self, metadata: dict[str, str]) -> dict[str, str]:
         if self.muxer in _TIMED_BY_EDIT_LIST:
-            # Start offsets go through the edit list in the movie's time scale; the default of
-            # 1/1000 would move a stream that starts between milliseconds.
+            # Start offsets go through the edit list in the movie's time scale; in the default of
+            # 1/1000 the roundings of two streams add up to more than a millisecond.
             scale = self.source.clip.time_base.denominator
             while scale < _COARSEST_MOVIE_TIMESCALE:
                 scale *= 10
@@ -220,7 +225,7 @@ class Assembler:
         if matrix is not None:
             stream.set_display_matrix(scaled_display_matrix(matrix, clip, self.source.clip))
         stream.disposition = original.disposition
-        stream.metadata.update(kept_metadata(original.metadata))
+        stream.metadata.update(stream_metadata(original))
         return stream
 
     def _add_rest(self, output: Any, source: Any) -> None:
@@ -279,7 +284,7 @@ class Assembler:
 def _copy_stream(output: Any, stream: Any) -> Any:
     copy = output.add_stream_from_template(stream, opaque=True)
     copy.disposition = stream.disposition
-    copy.metadata.update(kept_metadata(stream.metadata))
+    copy.metadata.update(stream_metadata(stream))
     return copy
 
 
@@ -313,6 +318,14 @@ def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
         for key, value in metadata.items()
         if not is_container_tag(key) and not _is_translation(key, metadata)
     }
+
+
+def stream_metadata(stream: Any) -> dict[str, str]:
+    """A stream's own metadata. FFmpeg writes a title to MP4 but reads it back as `name`."""
+    kept = kept_metadata(stream.metadata)
+    if "name" in kept and "title" not in kept:
+        kept["title"] = kept.pop("name")
+    return kept
 
 
 def _is_translation(key: str, metadata: dict[str, str]) -> bool:

@@ -9,7 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from videnhance.core import Colour, InputError, Matrix
-from videnhance.media.assemble import cover_picture, is_chapter_track, is_cover, kept_metadata
+from videnhance.media.assemble import (
+    cover_picture,
+    is_chapter_track,
+    is_cover,
+    kept_metadata,
+    stream_metadata,
+)
 from videnhance.media.decode import Decoder
 from videnhance.media.source import (
     Hdr,
@@ -91,6 +97,8 @@ class _Content:
     frames: tuple[Fraction, ...]
     losses: Losses
     copies: dict[int, _Copy]
+    earliest: Fraction | None
+    """The first time of any packet, decoding times included."""
 
 
 def verify(
@@ -117,7 +125,7 @@ def verify(
     checks = [
         _frames(old, new),
         _times(old, new, shift, max(before.tick, after.tick)),
-        _start(shift, old, max(before.tick, after.tick)),
+        _start(shift, old, new, max(before.tick, after.tick)),
         Check("output decodes", not new.losses, f"losses: {new.losses}"),
         _geometry(before, after, size),
         *_tags(before, after),
@@ -163,7 +171,7 @@ def _describe(path: str) -> _Description:
                 copied.append(stream.index)
         return _Description(
             info=info,
-            described={s.index: dict(s.metadata) for s in container.streams},
+            described={s.index: stream_metadata(s) for s in container.streams},
             dispositions={s.index: int(s.disposition) for s in container.streams},
             copied=tuple(copied),
             covers=tuple(covers),
@@ -183,16 +191,22 @@ def _read(description: _Description, stop: Callable[[], None]) -> _Content:
             frames.append(picture.pts * info.clip.time_base)
         losses = decoder.losses
     copies = {index: _Copy() for index in description.copied}
+    earliest: Fraction | None = None
     with open_source(info.path) as container:
-        wanted = [container.streams[index] for index in copies]
-        for packet in read_packets(container, wanted, Losses()) if wanted else ():
+        wanted = [container.streams[index] for index in (info.video, *copies)]
+        for packet in read_packets(container, wanted, Losses()):
             stop()
-            copy = copies[packet.stream.index]
+            if packet.dts is not None:
+                time = packet.dts * packet.time_base
+                earliest = time if earliest is None else min(time, earliest)
+            copy = copies.get(packet.stream.index)
+            if copy is None:
+                continue
             copy.count += 1
             copy.digest.update(_payload(packet))
             if packet.pts is not None:
                 copy.stamps.append(packet.pts * packet.time_base)
-    return _Content(tuple(frames), losses, copies)
+    return _Content(tuple(frames), losses, copies, earliest)
 
 
 def _payload(packet: Any) -> bytes:
@@ -227,14 +241,17 @@ def _times(old: _Content, new: _Content, shift: Fraction, tick: Fraction) -> Che
     )
 
 
-def _start(shift: Fraction, old: _Content, tick: Fraction) -> Check:
+def _start(shift: Fraction, old: _Content, new: _Content, tick: Fraction) -> Check:
     """The start may move only to make room for what lies before zero, and then for all streams."""
     stamps = [stamp for copy in old.copies.values() for stamp in copy.stamps]
     room = max(Fraction(0), -min([*stamps, old.frames[0]]))
     detail = f"moved by {_ms(shift)}"
     if abs(shift) <= tick:
         return Check("start time", True, detail)
-    if room and abs(shift - room) <= tick:
+    # Decoding times lie before the first frame's where the encoder reorders, and some
+    # containers (MPEG-TS) move everything until these begin at zero.
+    at_zero = shift > 0 and new.earliest is not None and abs(new.earliest) <= tick
+    if at_zero or (room and abs(shift - room) <= tick):
         detail += ", all streams alike, since this container cannot begin before zero"
         return Check("start time", True, detail)
     return Check("start time", False, detail)
