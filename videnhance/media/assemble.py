@@ -174,8 +174,9 @@ class Assembler:
             except OSError as exc:
                 raise disk_error(self.output, exc) from exc
             except (av.error.FFmpegError, ValueError) as exc:
+                reason = getattr(exc, "strerror", None) or exc
                 raise UsageError(
-                    f"{self.output.suffix} does not take these streams ({getattr(exc, 'strerror', exc)}); "
+                    f"{self.output.suffix} does not take these streams ({reason}); "
                     "choose another container or --codec."
                 ) from exc
             finally:
