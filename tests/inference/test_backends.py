@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import InputError, UsageError
-from videnhance.inference import CPU, Device, load_model, plan_tile, weights
+from videnhance.inference import CPU, Device, load_model, plan_tile, select_device, weights
 from videnhance.inference.cards import all_cards
 from videnhance.inference.ncnn_backend import NcnnNetwork
 from videnhance.inference.ncnn_file import read_ncnn
@@ -116,6 +116,21 @@ def test_the_reduction_at_the_end_belongs_to_the_network(tmp_path):
     assert network.scale == 1
     by_ncnn = NcnnNetwork(param, param.with_suffix(".bin"), CPU)(picture(10, 12))
     assert np.abs(network(picture(10, 12)) - by_ncnn).max() < 1e-4
+
+
+def test_vulkan_agrees_with_the_cpu(tmp_path):
+    try:
+        device = select_device("vulkan")
+    except UsageError:
+        pytest.skip("no Vulkan device, not even in software")
+    param, _ = compact(tmp_path)
+    image = picture(20, 24)
+    on_gpu = NcnnNetwork(param, param.with_suffix(".bin"), device)
+    on_cpu = NcnnNetwork(param, param.with_suffix(".bin"), CPU)(image)
+    assert not on_gpu.exact
+    assert np.abs(on_gpu(image) - on_cpu).max() < 0.02
+    assert np.abs(on_gpu(image, precise=True) - on_cpu).max() < 1e-4
+    assert plan_tile(str(param), 64, 48, device=device) is None
 
 
 def test_results_do_not_depend_on_what_runs_beside():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +97,20 @@ def _cuda_devices() -> list[Device]:
     return [Device("cuda", index, name) for index, name in enumerate(names)]
 
 
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep what C++ code writes to stderr from the screen; ncnn lists each GPU's properties."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _vulkan_devices() -> list[tuple[Device, bool]]:
     """Vulkan devices, each with whether it is only a program on the CPU."""
     # ncnn writes to stderr when the loader is missing, so look for it first. On macOS the loader
@@ -104,8 +120,10 @@ def _vulkan_devices() -> list[tuple[Device, bool]]:
         return []
     import ncnn
 
+    with _quiet_stderr():
+        count = ncnn.get_gpu_count()
     found = []
-    for index in range(ncnn.get_gpu_count()):
+    for index in range(count):
         info = ncnn.get_gpu_info(index)
         name = str(info.device_name())
         software = info.type() == _VULKAN_CPU or any(s in name.lower() for s in _SOFTWARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FEATHER = 8
 """Input pixels over which one tile fades into the next, beyond the halo."""
 
 _STEP = 16
-_SHARE = 0.6
+_SHARE = 0.5
 """Part of the free memory that inference may plan with; the rest is for frames and encoders."""
 
 
@@ -56,39 +56,41 @@ def free_memory() -> int:
 def run_tiled(
     network: Callable[[Image], Image], image: Image, *, tile: int, halo: int, scale: int
 ) -> Image:
-    """Apply `network` to tiles of `tile` input pixels and blend them where they overlap.
+    """Apply `network` to tiles of at most `tile` input pixels a side, blended where they overlap.
 
     Neighbours overlap by at least 2·halo + FEATHER pixels and fade into each other in the middle
     of that, so nothing within `halo` of a tile's inner edge is ever seen.
     """
     _, height, width = image.shape
-    rows = list(_spans(height, tile, halo, scale))
-    columns = list(_spans(width, tile, halo, scale))
+    tall, rows = _axis(height, tile, halo, scale)
+    wide, columns = _axis(width, tile, halo, scale)
     whole = np.zeros((3, scale * height, scale * width), np.float32)
-    for top, y_ramp in rows:
-        for left, x_ramp in columns:
-            part = network(image[:, top : top + tile, left : left + tile])
-            part = part * (y_ramp[:, None] * x_ramp)
+    for top, y_weight in rows:
+        for left, x_weight in columns:
+            part = network(image[:, top : top + tall, left : left + wide])
+            part = part * (y_weight[:, None] * x_weight)
             y, x = scale * top, scale * left
             whole[:, y : y + part.shape[1], x : x + part.shape[2]] += part
     return whole
 
 
-def _spans(
+def _axis(
     size: int, tile: int, halo: int, scale: int
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Start of each tile along one axis, and the weight of each of its output pixels."""
+) -> tuple[int, list[tuple[int, NDArray[np.float32]]]]:
+    """Side of the tiles along one axis, and each one's start and weights of its output pixels."""
     if size <= tile:
-        yield 0, np.ones(scale * size, np.float32)
-        return
-    stride = tile - 2 * halo - FEATHER
-    count = -(-(size - tile) // stride) + 1
-    starts = [round(i * (size - tile) / (count - 1)) for i in range(count)]
+        return size, [(0, np.ones(scale * size, np.float32))]
+    overlap = 2 * halo + FEATHER
+    count = -(-(size - overlap) // (tile - overlap))
+    # As many tiles as the limit asks for, but no larger than so many have to be.
+    side = -(-(size + (count - 1) * overlap) // count)
+    starts = [round(i * (size - side) / (count - 1)) for i in range(count)]
     ramp = (np.arange(scale * FEATHER, dtype=np.float32) + 0.5) / (scale * FEATHER)
     # Where tile i hands over to tile i + 1: the middle of what they share.
-    seams = [(after + before + tile - FEATHER) // 2 for before, after in pairwise(starts)]
+    seams = [(after + before + side - FEATHER) // 2 for before, after in pairwise(starts)]
+    spans = []
     for i, start in enumerate(starts):
-        weight = np.ones(scale * tile, np.float32)
+        weight = np.ones(scale * side, np.float32)
         if i > 0:
             first = scale * (seams[i - 1] - start)
             weight[:first] = 0
@@ -97,4 +99,5 @@ def _spans(
             first = scale * (seams[i] - start)
             weight[first : first + ramp.size] = 1 - ramp
             weight[first + ramp.size :] = 0
-        yield start, weight
+        spans.append((start, weight))
+    return side, spans
