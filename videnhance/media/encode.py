@@ -33,6 +33,7 @@ from videnhance.media.source import Hdr, SourceInfo
 
 _TICK = Fraction(1, 1000)  # Matroska's own; a segment's frames are numbered in it, not timed
 _DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding times rising
+_OTHER_RATE_CONTROLS = ("qp", "b")
 
 _CHROMA_LOCATIONS = {
     location.value: location.name.lower() for location in ChromaLocation if location.value
@@ -91,6 +92,11 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int,
             params.update(p.partition("=")[::2] for p in value.split(":"))
         else:
             options[key] = value
+        if key in _OTHER_RATE_CONTROLS and codec.crf_range and name != "vp9":
+            # These encoders heed --crf alone where both are set.
+            if wanted.crf is not None:
+                raise UsageError(f"--encoder-option {item} and --crf exclude each other.")
+            options.pop("crf", None)
     if params and codec.params_key:
         options[codec.params_key] = ":".join(f"{k}={v}" if v else k for k, v in params.items())
     return Encoding(codec.encoder, pix_fmt, options)
