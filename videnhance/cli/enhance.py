@@ -12,10 +12,16 @@ from videnhance.cli.ending import answering
 
 def enhance(
     source: Annotated[
-        str, typer.Argument(help="A recording: a file, a URL, or - for standard input.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A recording: a file, a URL, or - for standard input."
+        ),
     ],
     output: Annotated[
-        Path, typer.Argument(help="The file to write; its ending chooses the container.")
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="The file to write; its ending chooses the container."
+        ),
     ],
     *,
     preset: Annotated[
@@ -66,19 +72,19 @@ def enhance(
     from videnhance.pipeline import Stop
 
     stop = Stop()
+    arguments = {
+        "preset": preset,
+        "device": device,
+        "overwrite": overwrite,
+        "drop_unsupported": drop_unsupported,
+        "stop": stop,
+        **options,
+    }
     with (
         watcher(json=json, quiet=quiet, verbose=verbose) as watch,
         answering(watch, stop=stop, verbose=verbose),
     ):
-        engine.enhance(
-            source,
-            output,
-            preset=preset,
-            device=device,
-            overwrite=overwrite,
-            drop_unsupported=drop_unsupported,
-            report=report,
-            listener=watch,
-            stop=stop,
-            **options,
-        )
+        if dry_run:
+            watch.previewed(engine.preview(source, output, listener=watch, **arguments))
+        else:
+            engine.enhance(source, output, report=report, listener=watch, **arguments)

@@ -50,7 +50,7 @@ def with_declared_flags(command: Callable[..., None]) -> Callable[..., None]:
 def _flag(option: Option) -> Any:
     kind = list[str] if option.kind is tuple else option.kind
     spelled = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
-    metavar = "|".join(option.knob.choices) or _METAVARS.get(option.kind)
+    metavar = "NAME" if option.knob.choices else _METAVARS.get(option.kind)
     text = option.help[0].upper() + option.help[1:] + "."
     return Annotated[
         kind | None, typer.Option(spelled, help=text, metavar=metavar, show_default=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from videnhance.engine import Plan, Result
+from videnhance.engine import Plan, Preview, Result
 from videnhance.media.verify import Proof
 
 
@@ -15,30 +15,57 @@ def aligned(rows: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{name + ':':<10} {text}" for name, text in rows]
 
 
-def plan_lines(plan: Plan, verbose: bool) -> list[str]:
-    """What will be made, in a line; with `verbose` in full."""
+def plan_lines(plan: Plan) -> list[str]:
+    """What will be made, in full."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
-    sizes = f"{before.width}x{before.height} to {after.width}x{after.height}"
-    models = ", ".join(job.models) or "no model"
-    short = f"{plan.frames} frames, {sizes}, {models} on {plan.device}, {job.encoding.encoder}"
-    if not verbose:
-        return [short]
     streams = [str(s) for s in plan.source.others if s.index not in job.dropped]
     options = " ".join(f"{k}={v}" for k, v in job.encoding.options.items())
-    tiles = ", ".join(f"{side} pixels for {model}" for model, side in job.tiles.items())
+    tiles = ", ".join(f"{side} pixels a side for {model}" for model, side in job.tiles.items())
     name = f" ({plan.device.name})" if plan.device.name else ""
+    form = f"{plan.source.format}, {plan.source.codec}, {plan.source.pix_fmt}"
+    count = len(job.segments)
     return aligned(
         [
-            ("source", f"{job.source} ({plan.source.format}, {plan.source.codec}, "
-                       f"{plan.source.pix_fmt})"),
-            ("frames", f"{plan.frames} in {len(job.segments)} segments"),
-            ("size", sizes),
-            ("model", f"{models} on {plan.device}{name}"),
-            ("tiles", tiles or "whole frames"),
+            ("source", f"{job.source} ({form})"),
+            ("frames", f"{plan.frames} in {count} segment{'s' if count != 1 else ''}"),
+            ("size", f"{before.width}x{before.height} to {after.width}x{after.height}"),
+            ("model", f"{', '.join(job.models) or 'none'} on {plan.device}{name}"),
+            ("tiles", tiles or "none, whole frames"),
             ("encoder", f"{job.encoding.encoder}, {job.encoding.pix_fmt}, {options}"),
             ("copied", ", ".join(streams) or "no other stream"),
         ]
-    )  # fmt: skip
+    )
+
+
+def plan_line(plan: Plan) -> str:
+    """What will be made, in one line."""
+    job, before, after = plan.job, plan.source.clip, plan.job.clip
+    return (
+        f"{plan.frames} frames, {before.width}x{before.height} to {after.width}x{after.height}, "
+        f"{', '.join(job.models) or 'no model'} on {plan.device}, {job.encoding.encoder}"
+    )
+
+
+def preview_lines(preview: Preview) -> list[str]:
+    """The plan and the estimates of a dry run."""
+    speed = f"{1 / preview.seconds_per_frame:.2f} frames per second"
+    needed, free = mebibytes(preview.space_needed), mebibytes(preview.space_free)
+    return [
+        *plan_lines(preview.plan),
+        *aligned(
+            [
+                ("output", preview.plan.job.output),
+                ("time", f"about {clock(preview.seconds)}, {speed} measured on the first "
+                         f"{preview.measured}"),
+                ("disk", f"about {needed} needed, {free} free"),
+            ]
+        ),
+    ]  # fmt: skip
+
+
+def mebibytes(size: int) -> str:
+    """A size as people read it."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 0.1):.1f} MiB"
 
 
 def proof_table(proof: Proof) -> Table:
@@ -68,3 +95,13 @@ def result_lines(result: Result) -> list[str]:
     rows.append(("proof", f"{len(result.proof.checks)} promises kept"))
     rows.append(("output", f"{result.output} ({size.width}x{size.height})"))
     return aligned(rows)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 45 s, 3:05 min, 2:10 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

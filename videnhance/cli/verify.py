@@ -10,8 +10,10 @@ from videnhance.cli.ending import PlainSpeaker, answering
 
 
 def verify(
-    source: Annotated[str, typer.Argument(help="The recording that was enhanced.")],
-    output: Annotated[str, typer.Argument(help="What was made of it.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The recording that was enhanced.")
+    ],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What was made of it.")],
     json: Annotated[bool, typer.Option("--json", help="Print the proof as JSON.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")

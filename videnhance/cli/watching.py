@@ -11,14 +11,22 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from videnhance.cli.tables import plan_lines, proof_table, result_lines
-from videnhance.engine import Event, Finished, Phase, Planned, Result, Warned
+from videnhance.cli.tables import (
+    clock,
+    plan_line,
+    plan_lines,
+    preview_lines,
+    proof_table,
+    result_lines,
+)
+from videnhance.engine import Event, Finished, Phase, Planned, Preview, Result, Warned
 from videnhance.engine import Progress as Progressed
 
 _PHASES = {
     "plan": "Planning",
     "rehearse": "Rehearsing",
     "run": "Enhancing",
+    "measure": "Measuring",
     "assemble": "Assembling",
     "verify": "Verifying",
 }
@@ -51,6 +59,9 @@ class Watcher:
     def __call__(self, event: Event) -> None:
         """Hear of an event."""
 
+    def previewed(self, preview: Preview) -> None:
+        """Hear of the outcome of a dry run."""
+
     def close(self) -> None:
         """Take down what is drawn."""
 
@@ -80,6 +91,20 @@ class JsonLines(Watcher):
                 return
             self._due = now + _JSON_SECONDS
         self._print(_values(event))
+
+    def previewed(self, preview: Preview) -> None:
+        """Print the estimates as an event."""
+        self._print(
+            {
+                "event": "preview",
+                "frames": preview.plan.frames,
+                "measured": preview.measured,
+                "seconds": round(preview.seconds, 1),
+                "space_needed": preview.space_needed,
+                "space_free": preview.space_free,
+                "job": preview.plan.job.table(),
+            }
+        )
 
     def say_failure(self, message: str, exit_code: int) -> None:
         """Print the failure as an event."""
@@ -143,7 +168,7 @@ class Lines(Watcher):
 
     def planned(self, event: Planned) -> None:
         """Say what will be made, and what there is already."""
-        for text in plan_lines(event.plan, self.verbose):
+        for text in plan_lines(event.plan) if self.verbose else [plan_line(event.plan)]:
             self.line(text)
         if event.resumed:
             self.line(f"Going on: {event.resumed} of {event.plan.frames} frames are there already.")
@@ -166,6 +191,13 @@ class Lines(Watcher):
         if self.verbose:
             answer.print(proof_table(result.proof))
         for text in result_lines(result):
+            answer.print(text, markup=False, soft_wrap=True)
+
+    def previewed(self, preview: Preview) -> None:
+        """Print the plan and the estimates on standard output."""
+        self.close()
+        answer = Console(highlight=False)
+        for text in preview_lines(preview):
             answer.print(text, markup=False, soft_wrap=True)
 
     def say_failure(self, message: str, exit_code: int) -> None:
@@ -215,13 +247,3 @@ def _speed(event: Progressed) -> str:
         return "starting"
     left = "" if event.eta is None else f", {clock(event.eta)} left"
     return f"{event.fps:.2f} per second{left}"
-
-
-def clock(seconds: float) -> str:
-    """A duration as people read it: 45 s, 3:05 min, 2:10 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

@@ -74,7 +74,7 @@ def enhance(
             wanted,
             device_wish=device,
             drop_unsupported=drop_unsupported,
-            downloading=_DownloadNotice(tell),
+            downloading=DownloadNotice(tell),
         )
         run = _Run(plan, work, tell, stop)
         result = run.execute(began, warnings)
@@ -178,13 +178,14 @@ def _losses(segments: Sequence[FinishedSegment]) -> Losses:
     return total
 
 
-class _DownloadNotice:
+class DownloadNotice:
     """Says once per file that weights are being fetched."""
 
     def __init__(self, tell: Listener) -> None:
         self._tell = tell
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Hear of a download's progress."""
         size = f" ({total >> 20} MiB)" if total else ""
         self._tell(Warned(f"Downloading the weights {name}{size}."))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from videnhance.core import Frame, Model, ResourceError
 from videnhance.engine.chain import chain
@@ -174,22 +173,6 @@ class SegmentRunner:
         index = self._segment.index if self._segment else 0
         path = self.work.segment_file(index)
         return SegmentEncoder(path, self.job.encoding, self.job.clip, self.plan.timeline.rate)
-
-    def estimate(self, frames: int) -> float:
-        """Seconds per frame, measured on the first `frames` frames after one to warm up."""
-        job = self.job
-        with (
-            Decoder(self.plan.source, self.plan.timeline) as decoder,
-            Workers("enhance", self.meter, self.stop) as workers,
-        ):
-            rt = JobRuntime(load=self._load, mapping=workers.map, warn=self._warn)
-            pairs = decoder.frames(self.plan.timeline.segments[0])
-            source = islice((frame for frame, inside in pairs if inside), frames + 1)
-            began, count = time.monotonic(), -1
-            for count, _ in enumerate(chain(source, self.plan.source.clip, job.stages, rt)):
-                if count == 0:
-                    began = time.monotonic()
-        return (time.monotonic() - began) / max(count, 1)
 
 
 class _Speedometer:
