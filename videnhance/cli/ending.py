@@ -49,17 +49,22 @@ class PlainSpeaker:
 
 @contextmanager
 def answering(
-    speaker: Speaker, *, stop: Stoppable | None = None, verbose: bool = False
+    speaker: Speaker,
+    *,
+    stop: Stoppable | None = None,
+    stopped: Callable[[], str] = lambda: "Stopped.",
+    verbose: bool = False,
 ) -> Iterator[None]:
     """Turn whatever a command raises into one sentence and an exit code.
 
-    With `stop`, signals ask the work to stop instead of breaking it off.
+    With `stop`, signals ask the work to stop instead of breaking it off; `stopped` gives the
+    sentence for that.
     """
     try:
         if stop is None:
             yield
         else:
-            with Signals(stop, speaker):
+            with Signals(stop, lambda: speaker.failed(stopped(), Interrupted.exit_code)):
                 yield
     except (typer.Exit, SystemExit):
         raise
@@ -67,21 +72,20 @@ def answering(
         # Whoever read standard output is gone; a later flush must not fail again.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         raise typer.Exit(1) from None
-    except BaseException as exc:
+    except (Interrupted, KeyboardInterrupt):
+        speaker.failed(stopped(), Interrupted.exit_code)
+        # Threads may be deep in a network for many seconds; what they make is not wanted.
+        leave(Interrupted.exit_code)
+    except Exception as exc:
         failure = _as_failure(exc)
+        speaker.failed(str(failure), failure.exit_code)
         if verbose:
             traceback.print_exc()
-        speaker.failed(str(failure), failure.exit_code)
-        if isinstance(failure, Interrupted):
-            # Threads may be deep in a network for seconds; nothing that counts is unfinished.
-            leave(failure.exit_code)
         raise typer.Exit(failure.exit_code) from None
 
 
-def _as_failure(exc: BaseException) -> VidenhanceError:
+def _as_failure(exc: Exception) -> VidenhanceError:
     """The error as one of the tree that `core` draws."""
-    if isinstance(exc, Interrupted | KeyboardInterrupt):
-        return Interrupted("Stopped; finished work is kept, and the same command goes on from it.")
     if isinstance(exc, VidenhanceError):
         return exc
     if isinstance(exc, MemoryError):
@@ -112,9 +116,9 @@ class Signals:
     Python's own handlers wait for the main thread, which may compute for many seconds.
     """
 
-    def __init__(self, stop: Stoppable, speaker: Speaker) -> None:
+    def __init__(self, stop: Stoppable, last_words: Callable[[], None]) -> None:
         self._stop = stop
-        self._speaker = speaker
+        self._last_words = last_words
         self._restore: list[Callable[[], object]] = []
 
     def __enter__(self) -> Self:
@@ -148,9 +152,8 @@ class Signals:
                     return
             except TimeoutError:
                 pass
-            failure = _as_failure(KeyboardInterrupt())
-            self._speaker.failed(str(failure), failure.exit_code)
-            leave(failure.exit_code)
+            self._last_words()
+            leave(Interrupted.exit_code)
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

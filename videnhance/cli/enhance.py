@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,9 +83,18 @@ def enhance(
     }
     with (
         watcher(json=json, quiet=quiet, verbose=verbose) as watch,
-        answering(watch, stop=stop, verbose=verbose),
+        answering(watch, stop=stop, stopped=partial(_stopped, output), verbose=verbose),
     ):
         if dry_run:
             watch.previewed(engine.preview(source, output, listener=watch, **arguments))
         else:
             engine.enhance(source, output, report=report, listener=watch, **arguments)
+
+
+def _stopped(output: Path) -> str:
+    from videnhance.engine.work import WorkFolder
+
+    work = WorkFolder(output)
+    if work.holds_work:
+        return f"Stopped; finished work is kept in {work.path}, the same command goes on from it."
+    return "Stopped before anything was finished; the same command begins again."

@@ -48,7 +48,7 @@ def plan_line(plan: Plan) -> str:
 
 def preview_lines(preview: Preview) -> list[str]:
     """The plan and the estimates of a dry run."""
-    speed = f"{1 / preview.seconds_per_frame:.2f} frames per second"
+    speed = f"{1 / preview.seconds_per_frame:.2f} fps"
     needed, free = mebibytes(preview.space_needed), mebibytes(preview.space_free)
     return [
         *plan_lines(preview.plan),
@@ -88,7 +88,7 @@ def result_lines(result: Result) -> list[str]:
     if result.bottleneck and result.computed:
         share = result.busy[result.bottleneck]
         rows.append(
-            ("speed", f"{result.fps:.2f} frames per second; the busiest step was "
+            ("speed", f"{result.fps:.2f} fps; the busiest step was "
                       f"{result.bottleneck} ({share:.0%})")
         )  # fmt: skip
     size = result.job.clip

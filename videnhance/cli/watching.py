@@ -212,7 +212,7 @@ class Bar(Lines):
         super().__init__(screen, verbose)
         self._bar = Progress(
             TextColumn("{task.description:<10}"),
-            BarColumn(),
+            BarColumn(bar_width=30),
             TaskProgressColumn(),
             TextColumn("{task.fields[speed]}"),
             console=screen,
@@ -238,7 +238,7 @@ class Bar(Lines):
 
     def progress(self, event: Progressed) -> None:
         """Move the bar."""
-        speed = f"{event.done}/{event.total} frames, {_speed(event)}"
+        speed = f"{event.done}/{event.total}  {_speed(event)}"
         self._bar.update(self._task, completed=event.done, total=event.total, speed=speed)
 
 
@@ -246,4 +246,4 @@ def _speed(event: Progressed) -> str:
     if not event.fps:
         return "starting"
     left = "" if event.eta is None else f", {clock(event.eta)} left"
-    return f"{event.fps:.2f} per second{left}"
+    return f"{event.fps:.2f} fps{left}"

@@ -64,9 +64,13 @@ class WorkFolder:
             yield
         finally:
             lock.release()
-            # Nothing was finished, so there is nothing to go on from.
-            if not any(self.path.glob("[0-9]*.json")):
+            if not self.holds_work:
                 self.remove()
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether a segment was finished, so that there is something to go on from."""
+        return any(self.path.glob("[0-9]*.json"))
 
     def adopt(self, job: Job) -> tuple[Job, tuple[str, ...]]:
         """Take over what an earlier run of the same job left; else begin afresh.
