@@ -1,3 +1,70 @@
-"""videnhance enlarges and cleans recorded video, and proves what it wrote."""
+"""videnhance enlarges and cleans recorded video, and proves what it wrote.
+
+Everything in `__all__` is the library's public face. It is imported when first used, so that
+`import videnhance` and the command line's help stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from videnhance.core import (
+        ClipInfo,
+        Frame,
+        InputError,
+        Interrupted,
+        ResourceError,
+        UsageError,
+        VerificationError,
+        VidenhanceError,
+    )
+    from videnhance.engine.chain import enhance_frames
+    from videnhance.engine.enhance import enhance
+    from videnhance.engine.result import Result
+    from videnhance.media.verify import Proof, verify
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "videnhance.core": (
+        "ClipInfo",
+        "Frame",
+        "InputError",
+        "Interrupted",
+        "ResourceError",
+        "UsageError",
+        "VerificationError",
+        "VidenhanceError",
+    ),
+    "videnhance.engine": ("Result", "enhance", "enhance_frames"),
+    "videnhance.media.verify": ("Proof", "verify"),
+}
+
+__all__ = [
+    "ClipInfo",
+    "Frame",
+    "InputError",
+    "Interrupted",
+    "Proof",
+    "ResourceError",
+    "Result",
+    "UsageError",
+    "VerificationError",
+    "VidenhanceError",
+    "enhance",
+    "enhance_frames",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -68,6 +68,11 @@ def select_device(wish: str = "auto") -> Device:
     return chosen
 
 
+def all_devices() -> list[tuple[Device, bool]]:
+    """Every device of this machine, each with whether it is a GPU only in name."""
+    return [(CPU, False), *((device, False) for device in _cuda_devices()), *_vulkan_devices()]
+
+
 def _nvidia_driver_present() -> bool:
     """Whether an NVIDIA driver is installed; importing torch to ask would take seconds."""
     if sys.platform == "darwin":

@@ -274,3 +274,18 @@ def disk_error(path: Path, exc: OSError) -> ResourceError:
         f"Writing {path} failed ({exc.strerror or exc}); free some disk space and run the same "
         "command again, it goes on where it stopped."
     )
+
+
+def encoder_available(name: str) -> bool:
+    """Whether this FFmpeg build has an encoder, named as FFmpeg does ("libx264")."""
+    try:
+        av.codec.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the FFmpeg libraries that decode, encode and mux, by their names."""
+    names = ("libavcodec", "libavformat", "libavutil")
+    return {name: ".".join(map(str, av.library_versions[name])) for name in names}
