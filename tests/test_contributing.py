@@ -10,7 +10,7 @@ import pytest
 
 from videnhance.core import ClipInfo, Frame, UsageError
 from videnhance.inference import cards
-from videnhance.options import build, declared
+from videnhance.options import checked, declared
 
 PAGE = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -30,7 +30,7 @@ def gain() -> Any:
 
 
 def test_stage_runs(gain: Any) -> None:
-    stage = build(gain, {"factor": 1.5}, "gain")
+    stage = gain(**checked(gain, {"factor": 1.5}))
     clip = ClipInfo(4, 2, Fraction(1, 25), Fraction(25))
     frames = [Frame(np.full((3, 2, 4), 0.5, np.float32), pts) for pts in (0, 3, 4)]
     made = list(stage.run(iter(frames), clip, rt=None))
@@ -41,7 +41,7 @@ def test_stage_runs(gain: Any) -> None:
 def test_stage_checks_its_options(gain: Any) -> None:
     assert [option.name for option in declared(gain)] == ["factor"]
     with pytest.raises(UsageError, match="between"):
-        build(gain, {"factor": 3}, "gain")
+        checked(gain, {"factor": 3})
 
 
 def test_card_is_read(tmp_path: Path) -> None:
