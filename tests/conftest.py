@@ -66,10 +66,11 @@ class FFmpeg:
         return self.make(name, *self.picture(**source), *arguments)  # type: ignore[arg-type]
 
     def picture(
-        self, size: str = "64x48", rate: str = "25", seconds: float = 1.2, more: str = ""
+        self, size: str = "64x48", rate: str = "25", seconds: float = 1.2, noise: int = 6
     ) -> tuple[str, ...]:
-        """Arguments for an input of moving pictures."""
-        return ("-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}{more}")
+        """Arguments for an input of pictures no two of which are alike, unless `noise` is 0."""
+        graph = f"testsrc2=s={size}:r={rate}:d={seconds},noise=alls={noise}:allf=t:all_seed=7"
+        return ("-f", "lavfi", "-i", graph)
 
     def shown(self, path: Path, stream: str = "v:0", pix_fmt: str | None = None) -> list[Shown]:
         """Every frame of a stream."""
