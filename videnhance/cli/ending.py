@@ -69,8 +69,8 @@ def answering(
     except (typer.Exit, SystemExit):
         raise
     except BrokenPipeError:
-        # Whoever read standard output is gone; a later flush must not fail again.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        # Whoever read standard output is gone; the flush at the end must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except (Interrupted, KeyboardInterrupt):
         speaker.failed(stopped(), Interrupted.exit_code)
