@@ -145,6 +145,15 @@ class _Run:
             self.plan.source, self.work.partial_output, job.muxer, job.dropped, self.stop.check
         )
         assembler.run(parts, job.clip, self.plan.timeline.rate)
+        if assembler.losses:
+            lost = assembler.losses
+            self.tell(
+                Warned(
+                    "The streams beside the video are damaged: "
+                    f"{lost.broken_packets} broken packets skipped, "
+                    f"{lost.retimed} placed behind the one before, having no usable timestamp."
+                )
+            )
 
     def _verify(self, let_go: Sequence[str]) -> Proof:
         self.tell(Phase("verify"))

@@ -16,6 +16,7 @@ import av
 
 from videnhance.core import ClipInfo, UsageError
 from videnhance.media.encode import disk_error
+from videnhance.media.repair import timed_packets
 from videnhance.media.source import Losses, SourceInfo, StreamInfo, open_source, read_packets
 
 _FORMATS = {
@@ -143,6 +144,8 @@ class Assembler:
         self.output = output
         self.muxer = muxer
         self.dropped = frozenset(dropped)
+        self.losses = Losses()
+        """What could not be copied as it was."""
 
     def run(
         self, parts: Sequence[Part], clip: ClipInfo, rate: Fraction, *, only_beginning: bool = False
@@ -271,7 +274,7 @@ class Assembler:
             return
         latest = float("-inf")
         streams = [source.streams[index] for index in copies]
-        for packet in read_packets(source, streams, Losses()):
+        for packet in timed_packets(source, streams, self.losses):
             stamp = packet.dts if packet.dts is not None else packet.pts
             # The file's own order is kept; a packet without a time goes with its neighbours.
             if stamp is not None:

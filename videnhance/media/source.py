@@ -325,7 +325,7 @@ def _rate(stream: Any) -> Fraction | None:
 
 def _stream_info(stream: Any) -> StreamInfo:
     context = stream.codec_context
-    name = context.name if context is not None else (stream.name or "unknown")
+    name = context.name if context is not None else "unknown"
     if stream.type == "attachment":
         name = stream.mimetype or "unknown"
     title = stream.metadata.get("title") or stream.metadata.get("filename") or ""

@@ -17,13 +17,13 @@ from videnhance.media.assemble import (
     stream_metadata,
 )
 from videnhance.media.decode import Decoder
+from videnhance.media.repair import timed_packets
 from videnhance.media.source import (
     Hdr,
     Losses,
     SourceInfo,
     open_source,
     probe,
-    read_packets,
 )
 from videnhance.media.timeline import Segment, read_timeline
 
@@ -194,7 +194,7 @@ def _read(description: _Description, stop: Callable[[], None]) -> _Content:
     earliest: Fraction | None = None
     with open_source(info.path) as container:
         wanted = [container.streams[index] for index in (info.video, *copies)]
-        for packet in read_packets(container, wanted, Losses()):
+        for packet in timed_packets(container, wanted, Losses()):
             stop()
             if packet.dts is not None:
                 time = packet.dts * packet.time_base

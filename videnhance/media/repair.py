@@ -1,0 +1,69 @@
+"""Give the packets of copied streams times that a muxer takes, where bit errors took them away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from videnhance.media.source import Losses, read_packets
+
+_SPARSE = ("subtitle", "data")
+
+
+def timed_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
+    """Packets of the given streams, nearly in file order, whose decoding times do not fall.
+
+    A packet whose time is missing, or out of line with both its neighbours, follows its
+    predecessor; `losses.retimed` counts these. Sound is read one packet ahead to tell a time that
+    leaps ahead from one that falls behind.
+    """
+    held: dict[int, Any] = {}
+    last: dict[int, int] = {}
+    step: dict[int, int] = {}
+
+    def settled(packet: Any, following: int | None) -> Any:
+        index = packet.stream.index
+        _repair(packet, last.get(index), step.get(index, 1), following, losses)
+        stamp = _stamp(packet)
+        if stamp is not None:
+            last[index] = stamp
+        step[index] = max(1, packet.duration or 1)
+        return packet
+
+    for packet in read_packets(container, streams, losses):
+        if packet.stream.type != "audio":
+            yield settled(packet, None)
+            continue
+        earlier = held.get(packet.stream.index)
+        held[packet.stream.index] = packet
+        if earlier is not None:
+            yield settled(earlier, _stamp(packet))
+    for packet in held.values():
+        yield settled(packet, None)
+
+
+def _stamp(packet: Any) -> int | None:
+    stamp: int | None = packet.dts if packet.dts is not None else packet.pts
+    return stamp
+
+
+def _repair(
+    packet: Any, last: int | None, step: int, following: int | None, losses: Losses
+) -> None:
+    stamp = _stamp(packet)
+    if stamp is None:
+        new = 0 if last is None else last + step
+        if last is None and following is not None:
+            new = following - max(1, packet.duration or 1)
+    elif packet.stream.type in _SPARSE or last is None:
+        new = stamp
+    elif stamp < last or (following is not None and last < following < stamp):
+        new = last + step
+    else:
+        new = stamp
+    backwards = packet.pts is not None and packet.dts is not None and packet.pts < packet.dts
+    if new == stamp and not backwards:
+        return
+    losses.retimed += 1
+    packet.dts = new
+    packet.pts = new if packet.stream.type != "video" else max(new, packet.pts or new)
