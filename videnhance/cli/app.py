@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool | None) -> None:
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"videnhance {__version__}")
         raise typer.Exit
@@ -40,9 +40,9 @@ def _version(wanted: bool | None) -> None:
 @app.callback(epilog=_EXIT_CODES)
 def _videnhance(
     version: Annotated[
-        bool | None,  # None: converting False would load pydantic for every help page
+        bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
-    ] = None,
+    ] = False,
 ) -> None:
     """Enlarge and clean recorded video, with exact timing, resume and a verified output."""
 

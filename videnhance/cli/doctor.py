@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterable
 from fractions import Fraction
@@ -33,6 +32,8 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def _versions() -> Iterable[tuple[str, str]]:
+    import importlib.metadata
+
     from videnhance import __version__
     from videnhance.media.encode import library_versions
 

@@ -79,7 +79,7 @@ def answering(
     except Exception as exc:
         failure = _as_failure(exc)
         speaker.failed(str(failure), failure.exit_code)
-        if verbose:
+        if verbose and failure is not exc:
             traceback.print_exc()
         raise typer.Exit(failure.exit_code) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from videnhance.cli.ending import answering
+from videnhance.core import UsageError
 
 
 def enhance(
@@ -72,6 +74,7 @@ def enhance(
     from videnhance.cli.watching import watcher
     from videnhance.pipeline import Stop
 
+    os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 prints its settings otherwise
     stop = Stop()
     arguments = {
         "preset": preset,
@@ -85,10 +88,19 @@ def enhance(
         watcher(json=json, quiet=quiet, verbose=verbose) as watch,
         answering(watch, stop=stop, stopped=partial(_stopped, output), verbose=verbose),
     ):
+        _check_together({"--dry-run": dry_run, "--report": report is not None})
+        _check_together({"--json": json, "--quiet": quiet})
+        _check_together({"--verbose": verbose, "--quiet": quiet})
         if dry_run:
             watch.previewed(engine.preview(source, output, listener=watch, **arguments))
         else:
             engine.enhance(source, output, report=report, listener=watch, **arguments)
+
+
+def _check_together(given: dict[str, bool]) -> None:
+    """Refuse flags of which one would be ignored."""
+    if all(given.values()):
+        raise UsageError(f"Give either {' or '.join(given)}, not both.")
 
 
 def _stopped(output: Path) -> str:

@@ -211,6 +211,8 @@ def _spooled(work: WorkFolder) -> str:
             f"Standard input could not be kept in {work.spool} ({exc.strerror}); "
             "free some disk space."
         ) from exc
+    if not work.spool.stat().st_size:
+        raise InputError("Standard input is empty; pipe a recording into it.")
     return str(work.spool)
 
 
