@@ -1,0 +1,234 @@
+"""What every stage owes to the engine, run over all of them."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from videnhance.core import ClipInfo, Frame, Image, Model, Runtime, Stage
+from videnhance.options import declared
+from videnhance.pipeline import Meter, Stop, Workers
+from videnhance.stages import STAGES
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLIP = ClipInfo(width=24, height=16, time_base=Fraction(1, 90000), rate=Fraction(25))
+
+
+class TinyModel:
+    """Repeats pixels and brightens them a little; keeps nothing."""
+
+    id = "tiny"
+    batch = 1
+
+    def __init__(self, scale: int = 2, workers: int = 1, fails_at: int | None = None) -> None:
+        self.scale = scale
+        self.workers = workers
+        self.calls = 0
+        self._fails_at = fails_at
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        self.calls += 1
+        if self._fails_at is not None and self.calls > self._fails_at:
+            raise MemoryError("the model fails")
+        large = [np.kron(i, np.ones((1, self.scale, self.scale), np.float32)) for i in images]
+        return [np.clip(0.9 * i + 0.1, 0, 1).astype(np.float32) for i in large]
+
+
+class PlainRuntime:
+    """One worker: nothing is read ahead."""
+
+    def __init__(self, model: Model | None = None) -> None:
+        self._model = model or TinyModel()
+        self.warnings: list[str] = []
+
+    def model(self, model_id: str) -> Model:
+        return self._model
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+        return map(function, items)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+class PooledRuntime(PlainRuntime):
+    """As the engine's: several workers at once."""
+
+    def __init__(self, workers: Workers, model: Model) -> None:
+        super().__init__(model)
+        self._workers = workers
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+        return self._workers.map(function, items, workers)
+
+
+def clip_of(count: int, seed: int = 0) -> list[Frame]:
+    """Noise at uneven times."""
+    dice = np.random.default_rng(seed)
+    pts = np.cumsum(dice.integers(1, 9000, count)) + 12345
+    return [
+        Frame(dice.random((3, CLIP.height, CLIP.width), np.float32), int(p), int(d))
+        for p, d in zip(pts, dice.integers(0, 5000, count), strict=True)
+    ]
+
+
+def settled(stage: type[Stage]) -> Stage:
+    return stage().settle(CLIP, "cpu")
+
+
+def run(stage: Stage, frames: Iterable[Frame], rt: Runtime | None = None) -> list[Frame]:
+    return list(stage.run(iter(frames), CLIP, rt or PlainRuntime()))
+
+
+def same(a: list[Frame], b: list[Frame]) -> bool:
+    return [f.pts for f in a] == [f.pts for f in b] and all(
+        np.array_equal(x.data, y.data) for x, y in zip(a, b, strict=True)
+    )
+
+
+every_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+
+
+@every_stage
+def test_it_is_a_frozen_dataclass_of_declared_options(stage: type[Any]) -> None:
+    assert is_dataclass(stage)
+    assert stage.__dataclass_params__.frozen
+    assert {option.name for option in declared(stage)} == {field.name for field in fields(stage)}
+    assert stage.name.isidentifier()
+    assert stage.flag_prefix == "" or stage.flag_prefix.endswith("-")
+    assert stage.lookahead >= 0
+    assert stage.warmup >= 0
+
+
+def test_names_and_prefixes_are_unique() -> None:
+    assert len({stage.name for stage in STAGES}) == len(STAGES)
+    assert len({stage.flag_prefix for stage in STAGES}) == len(STAGES)
+
+
+@every_stage
+def test_settling_twice_changes_nothing(stage: type[Stage]) -> None:
+    once = settled(stage)
+    assert once.settle(CLIP, "cpu") == once
+    assert all(isinstance(model, str) for model in once.models(CLIP))
+
+
+@every_stage
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_frames_come_in_order_with_their_times_and_size(stage: type[Stage], count: int) -> None:
+    step = settled(stage)
+    source = clip_of(count)
+    out = run(step, source)
+    clip = step.output(CLIP)
+    if clip.rate == CLIP.rate:
+        assert [(f.pts, f.duration) for f in out] == [(f.pts, f.duration) for f in source]
+    assert all((f.width, f.height) == (clip.width, clip.height) for f in out)
+    assert all(f.data.dtype == np.float32 and np.isfinite(f.data).all() for f in out)
+    assert clip.time_base == CLIP.time_base
+
+
+@every_stage
+def test_it_sees_no_further_ahead_than_it_declares(stage: type[Stage]) -> None:
+    read = []
+
+    def source() -> Iterator[Frame]:
+        for frame in clip_of(12):
+            read.append(frame.pts)
+            yield frame
+
+    for number, _ in enumerate(settled(stage).run(source(), CLIP, PlainRuntime())):
+        assert len(read) <= number + 1 + stage.lookahead
+
+
+@every_stage
+def test_it_is_lazy(stage: type[Stage]) -> None:
+    def source() -> Iterator[Frame]:
+        raise AssertionError("read before the first frame was asked for")
+        yield
+
+    results = settled(stage).run(source(), CLIP, PlainRuntime())
+    with pytest.raises(AssertionError, match="read before"):
+        next(results)
+
+
+@every_stage
+def test_it_changes_no_frame_in_place(stage: type[Stage]) -> None:
+    source = clip_of(4)
+    copies = [frame.data.copy() for frame in source]
+    for frame in source:
+        frame.data.flags.writeable = False
+    run(settled(stage), source)
+    assert all(np.array_equal(a.data, b) for a, b in zip(source, copies, strict=True))
+
+
+@every_stage
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_of_the_source_reaches_the_caller(stage: type[Stage], workers: int) -> None:
+    def source() -> Iterator[Frame]:
+        yield from clip_of(5)
+        raise OSError("source")
+
+    with Workers("w", Meter(), Stop()) as pool:
+        rt = PooledRuntime(pool, TinyModel(workers=workers))
+        with pytest.raises(OSError, match="source"):
+            list(settled(stage).run(source(), CLIP, rt))
+
+
+@every_stage
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_of_the_model_reaches_the_caller(stage: type[Stage], workers: int) -> None:
+    step = settled(stage)
+    if not step.models(CLIP):
+        pytest.skip("has no model")
+    with Workers("w", Meter(), Stop()) as pool:
+        rt = PooledRuntime(pool, TinyModel(workers=workers, fails_at=3))
+        with pytest.raises(MemoryError, match="the model fails"):
+            list(step.run(iter(clip_of(9)), CLIP, rt))
+
+
+@every_stage
+def test_an_early_end_leaves_no_thread(stage: type[Stage]) -> None:
+    before = threading.active_count()
+    with Workers("w", Meter(), Stop()) as pool:
+        rt = PooledRuntime(pool, TinyModel(workers=3))
+        results = settled(stage).run(iter(clip_of(20)), CLIP, rt)
+        next(results)
+        close = getattr(results, "close", None)
+        assert close is None or inspect.isgenerator(results)
+        if close:
+            close()
+    assert threading.active_count() == before
+
+
+@every_stage
+def test_workers_change_no_bit(stage: type[Stage]) -> None:
+    step, source = settled(stage), clip_of(9)
+    with Workers("w", Meter(), Stop()) as pool:
+        pooled = run(step, source, PooledRuntime(pool, TinyModel(workers=3)))
+    assert same(pooled, run(step, source))
+
+
+@every_stage
+def test_nothing_is_carried_from_clip_to_clip(stage: type[Stage]) -> None:
+    step, source, rt = settled(stage), clip_of(6), PlainRuntime()
+    first = run(step, source, rt)
+    run(step, clip_of(6, seed=9), rt)
+    assert same(first, run(step, source, rt))
+
+
+@every_stage
+def test_after_a_cut_it_starts_afresh(stage: type[Stage]) -> None:
+    step = settled(stage)
+    before, after = clip_of(5), clip_of(5, seed=4)
+    later = before[-1].pts + 1000
+    after = [replace(f, pts=f.pts + later, scene_start=i == 0) for i, f in enumerate(after)]
+    cut, fresh = run(step, [*before, *after]), run(step, after)
+    assert same(cut[-len(fresh) :], fresh)

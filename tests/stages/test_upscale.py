@@ -1,0 +1,192 @@
+"""The upscale stage with a network that is known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from videnhance.core import ClipInfo, Frame, Image, UsageError
+from videnhance.inference import cards
+from videnhance.kernels.resize import resize
+from videnhance.stages.upscale import Upscale
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLIP = ClipInfo(width=30, height=20, time_base=Fraction(1, 1000), rate=Fraction(25))
+
+
+class Repeater:
+    """Repeats pixels `scale` times and inverts them, so that its trace shows."""
+
+    workers = 1
+    batch = 1
+
+    def __init__(self, model_id: str, scale: int) -> None:
+        self.id = model_id
+        self.scale = scale
+        self.inputs: list[Image] = []
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        self.inputs += images
+        tall = [i.repeat(self.scale, axis=1).repeat(self.scale, axis=2) for i in images]
+        return [np.float32(1) - i for i in tall]
+
+
+class Loader:
+    """A runtime that gives a Repeater of a card's scale, and remembers it."""
+
+    def __init__(self, scale_of_files: int = 4) -> None:
+        self.loaded: list[Repeater] = []
+        self._scale_of_files = scale_of_files
+
+    def model(self, model_id: str) -> Repeater:
+        for model in self.loaded:
+            if model.id == model_id:
+                return model
+        is_file = "." in model_id or "/" in model_id
+        scale = self._scale_of_files if is_file else cards.resolve(model_id).scale
+        self.loaded.append(Repeater(model_id, scale))
+        return self.loaded[-1]
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+        return map(function, items)
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+
+def _frame(low: float = 0.0, high: float = 1.0, seed: int = 0) -> Frame:
+    dice = np.random.default_rng(seed)
+    data = dice.uniform(low, high, (3, CLIP.height, CLIP.width)).astype(np.float32)
+    return Frame(data, 5, 2)
+
+
+def _enlarged(stage: Upscale, frame: Frame, rt: Loader | None = None) -> Image:
+    stage = stage.settle(CLIP, "cpu")
+    (out,) = stage.run(iter([frame]), CLIP, rt or Loader())
+    clip = stage.output(CLIP)
+    assert out.data.shape == (3, clip.height, clip.width)
+    assert out.data.dtype == np.float32
+    return out.data
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 1.1])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_every_scale_gives_its_size(scale: float, strength: float) -> None:
+    stage = Upscale(scale=scale, strength=strength)
+    clip = stage.settle(CLIP, "cpu").output(CLIP)
+    assert clip.width == pytest.approx(CLIP.width * scale, abs=1)
+    assert clip.height == pytest.approx(CLIP.height * scale, abs=1)
+    if scale == int(scale):
+        assert (clip.width, clip.height) == (CLIP.width * scale, CLIP.height * scale)
+    else:
+        assert clip.width % 2 == clip.height % 2 == 0
+    _enlarged(stage, _frame())
+
+
+@pytest.mark.parametrize("model", sorted(cards.all_cards()))
+@pytest.mark.parametrize("scale", [1.0, 2.0, 3.5, 8.0])
+def test_every_card_gives_every_scale(model: str, scale: float) -> None:
+    rt = Loader()
+    stage = Upscale(model=model, scale=scale)
+    out = _enlarged(stage, _frame(), rt)
+    assert out.shape[1] == pytest.approx(CLIP.height * scale, abs=1)
+    wanted = stage.settle(CLIP, "cpu").models(CLIP)
+    assert [network.id for network in rt.loaded] == list(dict.fromkeys(wanted))
+    reached = np.prod([rt.model(model_id).scale for model_id in wanted])
+    assert reached >= scale or all(rt.model(m).scale == 1 for m in wanted)
+
+
+@pytest.mark.parametrize("scale", [2.0, 6.0, 8.0])
+def test_a_weight_file_runs_as_often_as_the_scale_needs(scale: float) -> None:
+    rt = Loader(scale_of_files=2)
+    _enlarged(Upscale(model="weights.pth", scale=scale), _frame(), rt)
+    assert len(rt.loaded) == 1
+    assert len(rt.loaded[0].inputs) == np.ceil(np.log2(scale))
+
+
+def test_no_detail_is_the_plain_enlargement_without_a_network() -> None:
+    rt, frame = Loader(), _frame(-0.2, 1.3)
+    out = _enlarged(Upscale(scale=2.0, strength=0.0), frame, rt)
+    assert np.array_equal(out, resize(frame.data, 40, 60))
+    assert not rt.loaded
+
+
+def test_strength_one_at_the_networks_scale_is_the_networks_output() -> None:
+    frame = _frame()
+    expected = Repeater("", 2)([frame.data])[0]
+    assert np.array_equal(_enlarged(Upscale(scale=2.0), frame), expected)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 0.75])
+def test_strength_is_the_share_of_the_detail(strength: float) -> None:
+    frame = _frame()
+    plain = resize(frame.data, 40, 60)
+    detailed = Repeater("", 2)([frame.data])[0]
+    out = _enlarged(Upscale(scale=2.0, strength=strength), frame)
+    np.testing.assert_allclose(out, plain + strength * (detailed - plain), atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_values_beyond_white_and_below_black_survive(strength: float) -> None:
+    frame = _frame(-0.3, 1.4)
+    inside = np.clip(frame.data, 0, 1)
+    rt = Loader()
+    out = _enlarged(Upscale(scale=2.0, strength=strength), frame, rt)
+    alone = _enlarged(Upscale(scale=2.0, strength=strength), replace(frame, data=inside))
+    np.testing.assert_allclose(out - alone, resize(frame.data - inside, 40, 60), atol=1e-6)
+    assert all(image.min() >= 0 and image.max() <= 1 for image in rt.loaded[0].inputs)
+
+
+def test_every_network_sees_only_values_in_range() -> None:
+    """Between two passes the picture is resized, which overshoots at edges."""
+    rt = Loader()
+    edge = np.zeros((3, CLIP.height, CLIP.width), np.float32)
+    edge[:, :, CLIP.width // 2 :] = 1
+    _enlarged(Upscale(scale=7.0), Frame(edge, 0), rt)
+    assert len(rt.loaded) > 1
+    for network in rt.loaded:
+        assert all(image.min() >= 0 and image.max() <= 1 for image in network.inputs)
+
+
+def test_the_model_follows_the_device() -> None:
+    assert Upscale().settle(CLIP, "cpu").model != Upscale().settle(CLIP, "cuda").model
+    assert Upscale().settle(CLIP, "vulkan").model == Upscale().settle(CLIP, "cuda").model
+    assert Upscale(model="a.pth").settle(CLIP, "cuda").model == "a.pth"
+
+
+def test_two_times_is_usual() -> None:
+    clip = Upscale().settle(CLIP, "cpu").output(CLIP)
+    assert (clip.width, clip.height) == (60, 40)
+
+
+@pytest.mark.parametrize("height", [20, 21, 48, 160])
+def test_a_height_is_met_and_keeps_the_shape(height: int) -> None:
+    stage = Upscale(height=height)
+    clip = stage.settle(CLIP, "cpu").output(CLIP)
+    assert clip.height == height
+    assert clip.width % 2 == 0
+    assert clip.width == pytest.approx(30 * height / 20, abs=1)
+    _enlarged(stage, _frame())
+
+
+@pytest.mark.parametrize("height", [10, 19, 161, 1080])
+def test_a_height_out_of_reach_is_refused(height: int) -> None:
+    with pytest.raises(UsageError, match=f"--height {height} .* between 1 and 8 times"):
+        Upscale(height=height).settle(CLIP, "cpu")
+
+
+def test_scale_and_height_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="not both"):
+        Upscale(scale=2.0, height=40).settle(CLIP, "cpu")
+
+
+def test_an_unknown_model_is_named_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="realesrgan-x4plus"):
+        Upscale(model="realesrgan-x4pluss").settle(CLIP, "cpu")
