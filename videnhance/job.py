@@ -121,7 +121,8 @@ class Job:
 
     def save(self, path: Path) -> None:
         """Write the job as TOML."""
-        path.write_text(tomli_w.dumps(self.table()), encoding="utf-8")
+        # File names may hold bytes that no encoding knows; paths are not compared, so ? will do.
+        path.write_bytes(tomli_w.dumps(self.table()).encode("utf-8", "replace"))
 
     def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
         """Dotted names of what makes a saved job another one; paths and tiles do not."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from videnhance import engine
+from videnhance.cli.tables import clock, mebibytes, proof_table
 from videnhance.core import (
     InputError,
     OutOfMemory,
@@ -19,6 +23,8 @@ from videnhance.core import (
     VidenhanceError,
 )
 from videnhance.inference import all_cards
+from videnhance.media.source import Losses
+from videnhance.media.verify import Check, Proof
 from videnhance.options import presets
 
 PLAIN = ("--strength", "0")
@@ -210,6 +216,27 @@ def test_encoders_do_not_print(program, clip: Path, tmp_path: Path, codec: str) 
     assert child.returncode == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("more", [(), ("-v",), ("--json",)])
+def test_names_that_no_encoding_knows(
+    program, clip: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    source, output = (tmp_path / os.fsdecode(name) for name in (b"a\xff[b].mkv", b"\xfe.mkv"))
+    shutil.copy(clip, source)
+    child = program("enhance", source, output, *PLAIN, *more)
+    stdout, stderr = child.communicate()
+    assert child.returncode == 0, stderr
+    assert r"\udcfe.mkv" in stdout
+    assert output.exists()
+
+
+def test_a_proof_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    proof = Proof((Check("stream [b]1[/]", False, "lost [red]"),), 1, Losses())
+    Console().print(proof_table(proof))
+    shown = capsys.readouterr().out
+    assert "stream [b]1[/]  BROKEN  lost [red]" in shown
+
+
 def test_standard_input_is_a_source(program, clip: Path, tmp_path: Path) -> None:
     with clip.open("rb") as source:
         child = program("enhance", "-", tmp_path / "out.mkv", *PLAIN, stdin=source)
@@ -249,3 +276,15 @@ def test_doctor(run) -> None:
         assert f"{title}\n" in answer.stdout
     assert "libavcodec" in answer.stdout
     assert "libx264" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1:00 min"), (3599, "59:59 min"), (7800, "2:10 h")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+def test_sizes() -> None:
+    assert [mebibytes(n) for n in (1, 3 << 20, 3 << 30)] == ["0.1 MiB", "3.0 MiB", "3.0 GiB"]

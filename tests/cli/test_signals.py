@@ -66,6 +66,24 @@ def test_a_stop_with_json_is_an_event(program, make_clip, tmp_path: Path) -> Non
     assert events(stdout)[-1]["exit_code"] == 130
 
 
+def test_a_signal_before_the_work_ends_the_program_quietly() -> None:
+    code = """
+import os, signal, sys
+import videnhance.cli as cli
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "videnhance.engine":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["videnhance", "enhance", "in.mkv", "out.mkv"]
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize("signals", [1, 2])
 def test_work_that_does_not_stop_is_left(signals: int) -> None:
     code = f"""

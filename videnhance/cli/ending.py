@@ -94,9 +94,9 @@ def _as_failure(exc: Exception) -> VidenhanceError:
         )
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return ResourceError("The disk is full; free some space and run the same command again.")
-    kind = type(exc).__name__
+    what = " ".join(f"{type(exc).__name__}: {exc}".split())
     return VidenhanceError(
-        f"Something unexpected happened ({kind}: {exc}); this is a bug in videnhance: run the "
+        f"Something unexpected happened ({what}); this is a bug in videnhance: run the "
         "same command with -v and report what it prints."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
 from videnhance.engine import Plan, Preview, Result
 from videnhance.media.verify import Proof
@@ -75,8 +76,8 @@ def proof_table(proof: Proof) -> Table:
     table.add_column("")
     table.add_column("found", overflow="fold")
     for check in proof.checks:
-        mark = "[green]kept[/]" if check.kept else "[bold red]BROKEN[/]"
-        table.add_row(check.promise, mark, check.detail.replace("[", r"\["))
+        mark = Text("kept", "green") if check.kept else Text("BROKEN", "bold red")
+        table.add_row(Text(check.promise), mark, Text(check.detail))
     return table
 
 

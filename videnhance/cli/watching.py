@@ -41,7 +41,7 @@ def watcher(*, json: bool, quiet: bool, verbose: bool) -> Watcher:
     if quiet:
         return Watcher()
     screen = Console(stderr=True, highlight=False)
-    return Bar(screen, verbose) if screen.is_terminal else Lines(screen, verbose)
+    return Bar(screen, verbose) if screen.is_interactive else Lines(screen, verbose)
 
 
 class Watcher:
@@ -111,7 +111,7 @@ class JsonLines(Watcher):
         self._print({"event": "error", "message": message, "exit_code": exit_code})
 
     def _print(self, values: dict[str, Any]) -> None:
-        print(json_format.dumps(values, ensure_ascii=False), flush=True)
+        print(json_format.dumps(values), flush=True)
 
 
 def _values(event: Event) -> dict[str, Any]:
