@@ -210,14 +210,16 @@ def test_verify_finds_what_is_missing(run, clip: Path, make_clip, tmp_path: Path
 
 
 @pytest.mark.parametrize("codec", ["x264", "x265", "svtav1", "vp9"])
-def test_encoders_do_not_print(program, clip: Path, tmp_path: Path, codec: str) -> None:
-    child = program("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--codec", codec, "--quiet")
-    assert child.communicate() == ("", "")
-    assert child.returncode == 0
+def test_encoders_do_not_print(
+    run, clip: Path, tmp_path: Path, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--codec", codec, "--quiet")
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (0, "", "")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-@pytest.mark.parametrize("more", [(), ("-v",), ("--json",)])
+@pytest.mark.parametrize("more", [("-v",), ("--json",)])
 def test_names_that_no_encoding_knows(
     program, clip: Path, tmp_path: Path, more: tuple[str, ...]
 ) -> None:

@@ -23,19 +23,16 @@ def events(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_job_goes_on_where_it_was(
-    number: int, program, make_clip, tmp_path: Path
-) -> None:
+def test_a_stopped_job_goes_on_where_it_was(program, make_clip, tmp_path: Path) -> None:
     source, output = tmp_path / "slow.mkv", tmp_path / "out.mkv"
-    make_clip(source, frames=22, rate=1, size=(160, 96))  # two segments of 10 s and a rest
+    make_clip(source, frames=22, rate=1, size=(112, 80))  # two segments of 10 s and a rest
     arguments = ("enhance", source, output, "--scale", "2", "--model", "realesr-animevideov3-x4")
     child = program(*arguments)
     first = tmp_path / "out.mkv.videnhance" / "00000.json"
     while not first.exists():
         assert child.poll() is None, child.communicate()
         time.sleep(0.02)
-    child.send_signal(number)
+    child.send_signal(signal.SIGINT)
     stdout, stderr = child.communicate()
     assert child.returncode == 130
     assert stdout == ""
@@ -46,7 +43,7 @@ def test_a_stopped_job_goes_on_where_it_was(
     stdout, stderr = child.communicate()
     assert (child.returncode, stderr) == (0, "")
     planned, finished = events(stdout)[0], events(stdout)[-1]
-    assert planned["resumed"] in (10, 20)
+    assert planned["resumed"] >= 10  # type: ignore[operator]
     assert finished["frames"] == 22
     assert finished["computed"] == 22 - planned["resumed"]  # type: ignore[operator]
     assert output.exists()
@@ -59,7 +56,7 @@ def test_a_stop_with_json_is_an_event(program, make_clip, tmp_path: Path) -> Non
     for line in child.stdout:
         if json.loads(line)["event"] == "progress":
             break
-    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
     stdout, stderr = child.communicate()
     assert (child.returncode, stderr) == (130, "")
     assert events(stdout)[-1]["event"] == "error"
