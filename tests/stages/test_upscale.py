@@ -190,3 +190,24 @@ def test_scale_and_height_exclude_each_other() -> None:
 def test_an_unknown_model_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="realesrgan-x4plus"):
         Upscale(model="realesrgan-x4pluss").settle(CLIP, "cpu")
+
+
+class Tinter(Repeater):
+    """Adds a tint to what it repeats."""
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        tint = np.array([0.01, 0, -0.02], np.float32).reshape(3, 1, 1)
+        return [image + tint for image in super().__call__(images)]
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_only_frames_without_colour_lose_the_networks_tint(coloured: bool) -> None:
+    image = np.linspace(0.1, 0.9, 600, dtype=np.float32).reshape(1, 20, 30).repeat(3, axis=0)
+    if coloured:
+        image[2, 3, 4] += 0.01
+    loader = Loader()
+    loader.loaded.append(Tinter("realesr-animevideov3-x2", 2))
+    stage = Upscale(model="realesr-animevideov3-x2").settle(CLIP, "cpu")
+    (made,) = stage.run(iter([Frame(image, 0)]), CLIP, loader)
+    spread = made.data.max(axis=0) - made.data.min(axis=0)
+    assert spread.max() == (pytest.approx(0.04, abs=0.001) if coloured else 0)

@@ -16,6 +16,7 @@ _CPU_MODEL = "realesr-animevideov3"  # some 60 times cheaper than x4plus, and go
 _GPU_MODEL = "realesrgan-x4plus"
 _USUAL_SCALE = 2.0
 _LARGEST_SCALE = 8
+_GREY = 1 / 1024
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Upscale:
 
     With x the frame clipped to 0..1, U its bicubic enlargement and E the network's output brought
     to the same size, the result is U(x) + strength·(E(x) − U(x)), and what the clipping took away
-    is enlarged plainly and put back, so that over-white and out-of-gamut values survive.
+    is enlarged plainly and put back, so that over-white and out-of-gamut values survive. Frames
+    without colour stay without colour.
     """
 
     name: ClassVar[str] = "upscale"
@@ -114,6 +116,9 @@ class Upscale:
             return replace(frame, data=resize(frame.data, height, width))
         clipped = frame.data.clip(0, 1)
         result = _detailed(clipped, networks, height, width)
+        if _is_grey(clipped):
+            # Networks tint black-and-white film by a code value or three.
+            result = result.mean(axis=0, keepdims=True).repeat(3, axis=0)
         if self.strength < 1:
             plain = resize(clipped, height, width)
             result = plain + self.strength * (result - plain)
@@ -121,6 +126,12 @@ class Upscale:
         if beyond.any():
             result = result + resize(beyond, height, width)
         return replace(frame, data=result)
+
+
+def _is_grey(image: Image) -> bool:
+    """Whether an image has no colour, to a quarter of an 8-bit code value."""
+    red, green, blue = image
+    return bool(abs(red - green).max() < _GREY and abs(blue - green).max() < _GREY)
 
 
 def _detailed(image: Image, networks: list[Model], height: int, width: int) -> Image:
