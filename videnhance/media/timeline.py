@@ -132,8 +132,8 @@ def cut(
     least one keyframe before the segment's own, so that frames which refer across a keyframe
     (open groups of pictures, intra refresh) are whole, and at least `warmup` frames before.
     """
-    usual = int(SEGMENT_SECONDS / time_base)
-    longest = int(_LONGEST_SECONDS / time_base)
+    usual = max(1, int(SEGMENT_SECONDS / time_base))
+    longest = max(1, int(_LONGEST_SECONDS / time_base))
     starts = [stamps[0]]
     while True:
         wanted = starts[-1] + usual
