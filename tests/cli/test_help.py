@@ -12,7 +12,7 @@ import pytest
 import videnhance
 from videnhance.cli.flags import declared_options
 
-HEAVY = ("av", "cv2", "kornia", "ncnn", "numpy", "spandrel", "torch")
+HEAVY = ("av", "cv2", "kornia", "ncnn", "numpy", "pydantic", "spandrel", "torch")
 ROOT = Path(__file__).parents[2]
 
 
