@@ -138,6 +138,7 @@ def _shuffled(path: Path, count: int, reach: int, dice: random.Random) -> int:
         for place, number in enumerate(order):
             packet = packets[number]
             packet.time_base = Fraction(1, 1000)
+            packet.is_keyframe = number == 0  # none is where frames are reordered
             packet.pts, packet.dts, packet.duration = number, place - 512, 1
             container.mux(packet)
     return max(place - number for place, number in enumerate(order))
