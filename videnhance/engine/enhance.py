@@ -75,6 +75,7 @@ def enhance(
             device_wish=device,
             drop_unsupported=drop_unsupported,
             downloading=DownloadNotice(tell),
+            stop=stop.check,
         )
         run = _Run(plan, work, tell, stop)
         result = run.execute(began, warnings)

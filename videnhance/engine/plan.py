@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from videnhance.core import ClipInfo, InputError, ResourceError, Stage, UsageError
@@ -68,14 +69,14 @@ def make_plan(
     device_wish: str = "auto",
     drop_unsupported: bool = False,
     downloading: Callable[[str, int, int | None], None] | None = None,
+    stop: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Demux the source, settle every option, check weights and container. Writes nothing.
 
-    Raises UsageError, InputError or ResourceError.
+    `stop` is called often and may raise. Raises UsageError, InputError or ResourceError.
     """
     muxer = container_format(output)
     source = probe(source_path)
-    _check_size(source)
     device = select_device(device_wish)
     stages, clip, models, tiles = _settle(settings.stages, source.clip, device, downloading)
     encoding = resolve_encoding(settings.encode, source, (clip.width, clip.height))
@@ -92,7 +93,7 @@ def make_plan(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
-    timeline = read_timeline(source, sum(stage.warmup for stage in stages))
+    timeline = read_timeline(source, sum(stage.warmup for stage in stages), stop)
     if not timeline.stamps:
         warnings.append(
             "The source has no timestamps; its frames are timed at "
@@ -116,12 +117,6 @@ def make_plan(
     return Plan(job, source, timeline, device, tuple(warnings))
 
 
-def _check_size(source: SourceInfo) -> None:
-    clip = source.clip
-    if clip.width < 1 or clip.height < 1:
-        raise InputError(f"{source.path} says its picture is {clip.width}x{clip.height}.")
-
-
 def _settle(
     stages: tuple[Stage, ...],
     clip: ClipInfo,
@@ -135,12 +130,14 @@ def _settle(
     for stage in stages:
         stage = stage.settle(clip, device.kind)
         settled.append(stage)
-        for model in stage.models(clip):
+        after = stage.output(clip)
+        # A second network for one frame sees an image that is enlarged already.
+        for model, seen in zip(stage.models(clip), (clip, *repeat(after, 2)), strict=False):
             models[model] = _digests(model, downloading)
-            tile = plan_tile(model, clip.width, clip.height, device=device)
+            tile = plan_tile(model, seen.width, seen.height, device=device)
             if tile is not None:
                 tiles[model] = tile
-        clip = stage.output(clip)
+        clip = after
     return tuple(settled), clip, models, tiles
 
 

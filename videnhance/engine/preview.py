@@ -63,6 +63,7 @@ def preview(
     The arguments and errors are those of `enhance`. Standard input cannot be previewed, since
     it can be read only once.
     """
+    stop = stop or Stop()
     source, output = str(source), Path(output)
     wanted = settings(preset, sort_options(options))
     if source == "-":
@@ -84,6 +85,7 @@ def preview(
         device_wish=device,
         drop_unsupported=drop_unsupported,
         downloading=DownloadNotice(tell),
+        stop=stop.check,
     )
     for message in plan.warnings:
         tell(Warned(message))

@@ -64,7 +64,8 @@ class EncodeOptions:
         Knob("quality, smaller is better (x264 16, x265 17, svtav1 20, vp9 20)", min=0, max=63),
     ] = None
     encoder_preset: Annotated[
-        str | None, Knob("speed against size, in the encoder's own words (x264: faster, x265: medium)")
+        str | None,
+        Knob("speed against size, in the encoder's words (x264 faster, x265 medium)"),
     ] = None
     pix_fmt: Annotated[
         str | None, Knob("pixel format; by default the one that loses least of the source's")

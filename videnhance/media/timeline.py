@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,10 +60,13 @@ class Timeline:
         return float((self.stamps[-1] - self.stamps[0]) * self.time_base + 1 / self.rate)
 
 
-def read_timeline(source: SourceInfo, warmup: int = 0) -> Timeline:
+def read_timeline(
+    source: SourceInfo, warmup: int = 0, stop: Callable[[], None] = lambda: None
+) -> Timeline:
     """Demux the enhanced stream once.
 
-    `warmup` is how many frames before each segment its decoding must reach back.
+    `warmup` is how many frames before each segment its decoding must reach back; `stop` is called
+    often and may raise.
     Raises InputError when the stream has no packets.
     """
     digest = hashlib.blake2b(digest_size=16)
@@ -73,6 +76,7 @@ def read_timeline(source: SourceInfo, warmup: int = 0) -> Timeline:
     with open_source(source.path) as container:
         stream = container.streams[source.video]
         for packet in read_packets(container, stream, Losses()):
+            stop()
             count += 1
             digest.update(f"{packet.pts},{packet.size};".encode())
             digest.update(packet)

@@ -185,7 +185,7 @@ def _read(description: _Description, stop: Callable[[], None]) -> _Content:
     """Decode the video and read every other packet."""
     info = description.info
     frames = []
-    with Decoder(info, read_timeline(info)) as decoder:
+    with Decoder(info, read_timeline(info, stop=stop)) as decoder:
         for picture, _ in decoder.pictures(_WHOLE):
             stop()
             frames.append(picture.pts * info.clip.time_base)
