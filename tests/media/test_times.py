@@ -131,14 +131,16 @@ def _shuffled(path: Path, count: int, reach: int, dice: random.Random) -> int:
     order = [0, *sorted(range(1, count), key=lambda n: n + dice.uniform(0, reach))]
     container: Any
     with av.open(str(path), "w", format="matroska") as container:
-        stream = container.add_stream("mjpeg", rate=25)
+        # One keyframe: FFmpeg's reader takes later ones for the end of an edit list.
+        never = {"g": "100", "sc_threshold": "1000000000"}
+        stream = container.add_stream("mpeg4", rate=25, options=never)
         stream.width = stream.height = 32
-        stream.pix_fmt = "yuvj420p"
-        packets = [stream.encode(_picture(number))[0] for number in range(count)]
+        stream.pix_fmt = "yuv420p"
+        pictures = [_picture(number).reformat(format="yuv420p") for number in range(count)]
+        packets = [stream.encode(picture)[0] for picture in pictures]
         for place, number in enumerate(order):
             packet = packets[number]
             packet.time_base = Fraction(1, 1000)
-            packet.is_keyframe = number == 0  # none is where frames are reordered
             packet.pts, packet.dts, packet.duration = number, place - 512, 1
             container.mux(packet)
     return max(place - number for place, number in enumerate(order))
