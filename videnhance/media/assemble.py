@@ -16,6 +16,7 @@ import av
 
 from videnhance.core import ClipInfo, UsageError
 from videnhance.media.encode import disk_error
+from videnhance.media.matroska import write_sample_aspect_ratio
 from videnhance.media.repair import timed_packets
 from videnhance.media.source import Losses, SourceInfo, StreamInfo, open_source, read_packets
 
@@ -174,6 +175,8 @@ class Assembler:
                     self.stop()
                     output.mux(packet)
                 output.close()
+                if self.muxer in ("matroska", "webm") and clip.sample_aspect_ratio != 1:
+                    write_sample_aspect_ratio(self.output, clip)
             except OSError as exc:
                 raise disk_error(self.output, exc) from exc
             except (av.error.FFmpegError, ValueError) as exc:

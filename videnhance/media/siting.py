@@ -9,12 +9,12 @@ import av
 from av.error import FFmpegError
 
 from videnhance.core import ChromaLocation
+from videnhance.media.matroska import SEGMENT, TRACK_ENTRY, TRACKS, VIDEO, Element, child, elements
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-_SEGMENT, _TRACKS, _TRACK_ENTRY, _VIDEO, _COLOUR = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x55B0
-_HORIZONTAL, _VERTICAL = 0x55B7, 0x55B8
+_COLOUR, _HORIZONTAL, _VERTICAL = 0x55B0, 0x55B7, 0x55B8
 _LOCATIONS = {
     (1, 1): ChromaLocation.TOPLEFT,
     (1, 2): ChromaLocation.LEFT,
@@ -39,32 +39,14 @@ def tagged_chroma_location(stream: VideoStream) -> ChromaLocation:
             container.start_encoding()
     except (FFmpegError, ValueError):
         return ChromaLocation.UNSPECIFIED
-    colour = header.getvalue()
-    for element in (_SEGMENT, _TRACKS, _TRACK_ENTRY, _VIDEO, _COLOUR):
-        colour = _children(colour).get(element, b"")
-    found = _children(colour)
-    horizontal, vertical = (
-        int.from_bytes(found.get(element, b"")) for element in (_HORIZONTAL, _VERTICAL)
-    )
-    return _LOCATIONS.get((horizontal, vertical), ChromaLocation.UNSPECIFIED)
-
-
-def _children(data: bytes) -> dict[int, bytes]:
-    """The first element of each id in an EBML body (RFC 8794), to its end or the data's."""
-    found: dict[int, bytes] = {}
-    at = 0
-    while at < len(data) and data[at]:
-        id_length = 9 - data[at].bit_length()
-        element = int.from_bytes(data[at : at + id_length])
-        at += id_length
-        if at >= len(data) or not data[at]:
-            break
-        length = 9 - data[at].bit_length()
-        marker = 1 << 7 * length
-        size = int.from_bytes(data[at : at + length]) - marker
-        at += length
-        if size == marker - 1:  # an unknown size: everything that follows
-            size = len(data) - at
-        found.setdefault(element, data[at : at + size])
-        at += size
-    return found
+    data = header.getvalue()
+    place: Element | None = next((e for e in elements(data) if e.id == SEGMENT), None)
+    for wanted in (TRACKS, TRACK_ENTRY, VIDEO, _COLOUR):
+        place = child(data, place, wanted) if place else None
+    if place is None:
+        return ChromaLocation.UNSPECIFIED
+    found = {
+        e.id: int.from_bytes(data[e.body : e.end]) for e in elements(data, place.body, place.end)
+    }
+    siting = found.get(_HORIZONTAL, 0), found.get(_VERTICAL, 0)
+    return _LOCATIONS.get(siting, ChromaLocation.UNSPECIFIED)
