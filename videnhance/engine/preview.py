@@ -90,7 +90,7 @@ def preview(
     for message in plan.warnings:
         tell(Warned(message))
     tell(Phase("measure"))
-    count, seconds, size = _measure(plan, stop or Stop(), lambda text: tell(Warned(text)))
+    count, seconds, size = _measure(plan, stop, lambda text: tell(Warned(text)))
     video = size * plan.frames // max(count, 1)
     copied = Path(source).stat().st_size if plan.source.others and not is_url(source) else 0
     needed = 2 * video + copied
