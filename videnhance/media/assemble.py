@@ -189,16 +189,18 @@ class Assembler:
                 _close_quietly(output)
 
     def _options(self, metadata: dict[str, str]) -> dict[str, str]:
+        # Without it Matroska's muxer draws random identifiers, and no two runs give equal bytes.
+        options = {"fflags": "+bitexact"}
         if self.muxer in _TIMED_BY_EDIT_LIST:
             # Start offsets go through the edit list in the movie's time scale; in the default of
             # 1/1000 the roundings of two streams add up to more than a millisecond.
             scale = self.source.clip.time_base.denominator
             while scale < _COARSEST_MOVIE_TIMESCALE:
                 scale *= 10
-            return {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
+            return options | {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
         if self.muxer == "matroska":
-            return {"default_mode": "passthrough"}
-        return {}
+            return options | {"default_mode": "passthrough"}
+        return options
 
     def _add_streams(
         self, output: Any, source: Any, first: Any, clip: ClipInfo, rate: Fraction
