@@ -22,6 +22,9 @@ from videnhance.media.source import (
 )
 from videnhance.media.timeline import Segment, Timeline
 
+_SEEK_BACK = (0, 1, 4, 16, 64)
+"""Seconds before the anchor to seek to, one after the other: MPEG streams have no index."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -122,7 +125,7 @@ class Decoder:
     def _decode_from(self, segment: Segment) -> Iterator[Picture]:
         container = self._stack.enter_context(open_source(self.source.path))
         stream: Any = container.streams[self.source.video]
-        if segment.anchor is not None and not self._seek(container, stream, segment):
+        if segment.anchor is not None and not self._seek(container, stream, segment.anchor):
             # The index lied: reading from the beginning is slow but right.
             container = self._stack.enter_context(open_source(self.source.path))
             stream = container.streams[self.source.video]
@@ -130,20 +133,20 @@ class Decoder:
         stream.thread_type = "SLICE"
         return self._timed(self._decoded(container, stream))
 
-    def _seek(self, container: Any, stream: Any, segment: Segment) -> bool:
-        """Seek to the segment's anchor; False when no keyframe before its start comes up."""
-        for attempt in range(2):
+    def _seek(self, container: Any, stream: Any, anchor: int) -> bool:
+        """Seek to a keyframe at the anchor or, where the container is inexact, before it.
+
+        False when none comes up.
+        """
+        for seconds in _SEEK_BACK:
             try:
-                container.seek(segment.anchor, stream=stream, backward=True)
-                if attempt:
+                target = anchor - int(seconds / stream.time_base)
+                container.seek(target, stream=stream, backward=True)
+                packets = read_packets(container, stream, Losses())
+                key = next((p for p in packets if p.is_keyframe and p.pts is not None), None)
+                if key is not None and key.pts <= anchor:
+                    container.seek(target, stream=stream, backward=True)
                     return True
-                for packet in read_packets(container, stream, Losses()):
-                    if packet.is_keyframe and packet.pts is not None:
-                        if packet.pts > (segment.start or 0):
-                            return False
-                        break
-                else:
-                    return False
             except av.error.FFmpegError:
                 return False
         return False
