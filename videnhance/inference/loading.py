@@ -1,4 +1,8 @@
-"""Turn the name of a model, or the path of a weight file, into a model ready to run."""
+"""Turn the name of a model, or the path of a weight file, into a model ready to run.
+
+On the CPU the networks that `winograd` knows run there, which is fastest, other ncnn files in
+ncnn, and all else in PyTorch; on Vulkan everything runs in ncnn, on CUDA in PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from videnhance.inference import cards, tiling, weights
 from videnhance.inference.devices import Device, usable_cores
 from videnhance.inference.enlarger import Enlarger
 from videnhance.inference.network import Network
+from videnhance.inference.winograd import ARCHITECTURES as WINOGRAD
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
@@ -44,10 +49,10 @@ def load_model(
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"There is no weight file {path}; check the path.")
-        network = _network((path,), device)
+        network = _network((path,), device, architecture=None)
         return Enlarger(path.name, network, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
     card = cards.resolve(name, scale)
-    network = _network(weights.obtain(card, progress=progress), device)
+    network = _network(weights.obtain(card, progress=progress), device, card.architecture)
     return Enlarger(card.id, network, halo=card.halo, tile=tile, warn=warn)
 
 
@@ -77,8 +82,13 @@ def _memory(device: Device) -> int:
     return tiling.free_memory() // usable_cores()
 
 
-def _network(paths: tuple[Path, ...], device: Device) -> Network:
+def _network(paths: tuple[Path, ...], device: Device, architecture: str | None) -> Network:
+    """`architecture` is what a card says; a file without one may differ from all known."""
     first = next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
+    if first.suffix.lower() == ".param" and device.kind == "cpu" and architecture in WINOGRAD:
+        from videnhance.inference.winograd.network import load_winograd
+
+        return load_winograd(first)
     if first.suffix.lower() == ".param" and device.kind != "cuda":
         from videnhance.inference.ncnn_backend import NcnnNetwork
 

@@ -1,0 +1,92 @@
+"""Run known architectures on the CPU with the convolutions of this package."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from videnhance.core import Image, InputError, OutOfMemory
+from videnhance.inference.devices import usable_cores
+from videnhance.inference.ncnn_file import read_ncnn
+from videnhance.inference.winograd import compact, rrdb
+
+Run = Callable[[Image], Image]
+
+
+class Architecture(Protocol):
+    """What the networks of this package have in common."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        ...
+
+    def prepared(self, height: int, width: int) -> Run:
+        """A call for images of that size with memory of its own: to be used by one at a time."""
+        ...
+
+
+class WinogradNetwork:
+    """Implements `Network` in fp32, one thread to a call."""
+
+    exact = True
+    """It computes in fp32 and nothing else."""
+
+    def __init__(self, network: Architecture) -> None:
+        self._network = network
+        self._lock = threading.Lock()
+        self._idle: list[tuple[tuple[int, int], Run]] = []
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size, per axis."""
+        return self._network.scale
+
+    @property
+    def workers(self) -> int:
+        """One call per core."""
+        return usable_cores()
+
+    def __call__(self, image: Image, *, precise: bool = False) -> Image:
+        """See `Network`."""
+        _, height, width = image.shape
+        try:
+            run = self._take(height, width)
+            result = run(np.ascontiguousarray(image))
+        except MemoryError as exc:
+            with self._lock:
+                self._idle.clear()
+            raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
+        with self._lock:
+            self._idle.append(((height, width), run))
+            del self._idle[: -self.workers]
+        return result
+
+    def _take(self, height: int, width: int) -> Run:
+        """The memory of an earlier call for the same size where there is one, or new memory."""
+        with self._lock:
+            for index, (size, run) in enumerate(self._idle):
+                if size == (height, width):
+                    del self._idle[index]
+                    return run
+            # Another size: what is idle would only take the place of what is needed now.
+            self._idle.clear()
+        return self._network.prepared(height, width)
+
+
+def load_winograd(param: Path) -> WinogradNetwork:
+    """Load an ncnn `.param` with its `.bin` beside it, of the architectures Compact and ESRGAN.
+
+    Raises InputError where it is damaged or of another architecture.
+    """
+    read = read_ncnn(param, param.with_suffix(".bin"))
+    try:
+        if read.architecture == "Compact":
+            return WinogradNetwork(compact.Compact(read.state, read.shrink))
+        return WinogradNetwork(rrdb.RRDB(read.state))
+    except (KeyError, ValueError) as exc:
+        raise InputError(f"{param} is not the network it seems to be: {exc}.") from exc
