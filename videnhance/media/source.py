@@ -206,8 +206,9 @@ def probe(path: str) -> SourceInfo:
     """Read a recording's headers and first frames. Raises InputError."""
     with open_source(path) as container:
         stream = _main_video(container, path)
+        known = tuple(_stream_info(s) for s in container.streams)
         first, ordered = _first_frames(container, stream, path)
-        return _describe(container, stream, first, ordered, path)
+        return _describe(container, stream, first, ordered, path, known)
 
 
 def _main_video(container: Any, path: str) -> Any:
@@ -262,7 +263,14 @@ def _first_frames(container: Any, stream: Any, path: str) -> tuple[Any, bool]:
     return first, all(a < b for a, b in pairwise(stamps))
 
 
-def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str) -> SourceInfo:
+def _describe(
+    container: Any,
+    stream: Any,
+    first: Any,
+    ordered: bool,
+    path: str,
+    known: tuple[StreamInfo, ...],
+) -> SourceInfo:
     context = stream.codec_context
     warnings: list[str] = []
     pix_fmt = first.format.name
@@ -283,6 +291,11 @@ def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str)
             "The source is interlaced; it is enlarged as it is, combing included: "
             "deinterlace it first for a clean result."
         )
+    # MPEG streams may announce more on the way, which a file opened anew does not know of yet.
+    warnings += [
+        f"Stream {_stream_info(s)} begins within the recording and is not carried over."
+        for s in list(container.streams)[len(known) :]
+    ]
     if not ordered:
         warnings.append("Timestamps of the source are out of order; frames take them by rank.")
     ratio = stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
@@ -299,7 +312,7 @@ def _describe(container: Any, stream: Any, first: Any, ordered: bool, path: str)
         path=path,
         format=container.format.name,
         seekable=not (is_url(path) and container.size <= 0) and not _is_fifo(path),
-        streams=tuple(_stream_info(s) for s in container.streams),
+        streams=known,
         video=stream.index,
         clip=clip,
         pix_fmt=pix_fmt,
