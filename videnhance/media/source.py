@@ -181,6 +181,9 @@ def read_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
                 yield packet
         except (av.error.EOFError, StopIteration):
             return
+        except IndexError:
+            # PyAV knows no stream that MPEG announces on the way; its packets cannot be had.
+            losses.broken_packets += 1
         except av.error.FFmpegError:
             # One unreadable packet must not end the recording: most demuxers go on behind it.
             losses.broken_packets += 1
