@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,9 @@ class Compact:
         self._factor = round((self._layers[-1].out / 3) ** 0.5)
         if 3 * self._factor**2 != self._layers[-1].out or self._layers[0].into != 3:
             raise ValueError("not a network that turns an RGB image into an RGB image")
+        for before, after in pairwise(self._layers):
+            if before.out != after.into:
+                raise ValueError("the layers do not fit together")
         self._channels = max(layer.out for layer in self._layers)
         self._shrink = shrink
         self.scale = round(self._factor * shrink)
@@ -57,7 +60,7 @@ class Compact:
     def _run(self, room: _Room, image: Image) -> Image:
         """Enlarge (3, H, W) to (3, scale·H, scale·W)."""
         source, target = room.features
-        room.input.image[:] = image.transpose(1, 2, 0)
+        room.input.image[:, :, :3] = image.transpose(1, 2, 0)
         self._layers[0](room.input, target, room.scratch)
         for layer in self._layers[1:]:
             source, target = target, source

@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from videnhance.inference.winograd.kernels import (
-    PANEL,
-    SPAN,
-    STEP,
-    TILE,
-    WEIGHT_TRANSFORM,
-    convolve,
-)
+from videnhance.inference.winograd.kernels import SPAN, STEP, TILE, WEIGHT_TRANSFORM, convolve
+from videnhance.inference.winograd.vectors import LANES, PANEL
 
 Floats = NDArray[np.float32]
 
@@ -20,19 +14,24 @@ _BLOCK = 24 * 128
 """Tiles times channels, in and out, worked on at once: few enough to stay in the cache."""
 
 
+def _whole(channels: int, lanes: int) -> int:
+    """Channels rounded up to whole vectors."""
+    return -(-channels // lanes) * lanes
+
+
 class Features:
     """Feature maps of one size, channels last, with the zeros around them that padding means."""
 
     def __init__(self, height: int, width: int, channels: int) -> None:
+        """Of at least so many channels."""
         self.height = height
         self.width = width
         self.rows = -(-height // TILE)
         """Of tiles."""
         self.columns = -(-width // TILE)
         """Of tiles."""
-        self.data: Floats = np.zeros(
-            (self.rows * TILE + 2, self.columns * TILE + 2, channels), np.float32
-        )
+        shape = (self.rows * TILE + 2, self.columns * TILE + 2, _whole(channels, LANES))
+        self.data: Floats = np.zeros(shape, np.float32)
         """Whole tiles and a border of 1; zero wherever the image is not."""
 
     @property
@@ -50,7 +49,7 @@ class Scratch:
     """Room for the steps within a convolution of up to `channels` in and out."""
 
     def __init__(self, channels: int) -> None:
-        self.tile: Floats = np.empty((SPAN, SPAN, channels), np.float32)
+        self.tile: Floats = np.empty((SPAN, SPAN, _whole(channels, LANES)), np.float32)
         self._block: Floats = np.empty(SPAN * SPAN * _BLOCK, np.float32)
 
     def split(self, into: int, out: int) -> tuple[Floats, Floats]:
@@ -67,28 +66,41 @@ class Convolution:
     """A 3×3 convolution with zero padding, its bias and its activation."""
 
     def __init__(self, weight: Floats, bias: Floats, slope: Floats | float = 1.0) -> None:
-        """`weight` is (out, in, 3, 3); `slope` is PReLU's, per output channel; 1 is none."""
+        """`weight` is (out, in, 3, 3); `slope` is PReLU's, per output channel; 1 is none.
+
+        Raises ValueError where the shapes are others.
+        """
         self.out, self.into = weight.shape[:2]
+        self._read = _whole(self.into, LANES)
         self._panels = -(-self.out // PANEL)
-        flat = weight.reshape(self.out, self.into, 9).transpose(2, 1, 0)
-        filled = np.zeros((9, self.into, self._panels * PANEL))
-        filled[:, :, : self.out] = flat
-        filled = filled.reshape(9, self.into, self._panels, PANEL).transpose(0, 2, 1, 3)
+        # (9, panels, in, PANEL), filled up with zeros; then each 3×3 kernel becomes 8×8.
+        filled = np.zeros((9, self._read, self._panels * PANEL))
+        filled[:, : self.into, : self.out] = weight.reshape(self.out, self.into, 9).T
+        filled = filled.reshape(9, self._read, self._panels, PANEL).transpose(0, 2, 1, 3)
         both_axes = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM)
         transformed = both_axes @ filled.reshape(9, -1)
         self._weight = transformed.astype(np.float32).reshape(
-            SPAN * SPAN, self._panels, self.into, PANEL
+            SPAN * SPAN, self._panels, self._read, PANEL
         )
-        self._bias = np.array(bias, np.float32)
-        self._slope = np.array(np.broadcast_to(slope, self.out), np.float32)
+        self._bias = np.zeros(_whole(self.out, LANES), np.float32)
+        self._bias[: self.out] = bias
+        self._slope = np.ones_like(self._bias)
+        self._slope[: self.out] = slope
 
     def __call__(
         self, source: Features, target: Features, scratch: Scratch, offset: int = 0
     ) -> None:
         """Read the first channels of `source`, write channels of `target` from `offset` on.
 
-        Both may be the same where the channels are not.
+        Both may be the same where the channels are not. What rounding up to whole vectors adds is
+        written as zeros. Raises ValueError where the features have not these channels.
         """
+        end = offset + self._bias.size
+        rooms = (source.data.shape[2], target.data.shape[2], scratch.tile.shape[2])
+        if self._read > min(rooms[0], rooms[2]) or end > rooms[1] or self._bias.size > rooms[2]:
+            raise ValueError(f"a layer from {self.into} to {self.out} channels does not fit in")
+        if (source.height, source.width) != (target.height, target.width):
+            raise ValueError("source and target differ in size")
         convolve(
             source.data,
             self._weight,
@@ -97,6 +109,6 @@ class Convolution:
             target.data,
             offset,
             scratch.tile,
-            *scratch.split(self.into, self._panels * PANEL),
+            *scratch.split(self._read, self._panels * PANEL),
         )
-        target.clear_outside(offset, offset + self.out)
+        target.clear_outside(offset, end)

@@ -11,11 +11,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from videnhance.inference.winograd.compiling import Floats, helper, kernel
+from videnhance.inference.winograd.vectors import (
+    LANES,
+    PANEL,
+    fill_wide,
+    load,
+    load_one,
+    load_wide,
+    prelu,
+    store,
+)
 
 TILE = 6
 """Side of an output tile."""
@@ -24,9 +31,6 @@ SPAN = TILE + 2
 
 STEP = 6
 """Tiles that are multiplied at once: with PANEL, what fills the registers of AVX2."""
-PANEL = 16
-"""Output channels that are multiplied at once."""
-
 # (W, w) of the weight transform W = G w: the polynomial w evaluated at each point.
 WEIGHT_TRANSFORM = np.array(
     [
@@ -82,125 +86,60 @@ def _backward(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any, m6: Any, m7:
 
 
 @helper
-def _active(value: Any, slope: Any) -> Any:
-    """PReLU; a comparison with NaN is false, so NaN stays NaN."""
-    return value if value > _f(0) else value * slope
+def _load_eight(array: Any, at: Any, stride: Any) -> Any:
+    return (
+        load(array, at),
+        load(array, at + stride),
+        load(array, at + 2 * stride),
+        load(array, at + 3 * stride),
+        load(array, at + 4 * stride),
+        load(array, at + 5 * stride),
+        load(array, at + 6 * stride),
+        load(array, at + 7 * stride),
+    )
+
+
+@helper
+def _store_six(array: Any, to: Any, stride: Any, values: Any) -> Any:
+    store(array, to, values[0])
+    store(array, to + stride, values[1])
+    store(array, to + 2 * stride, values[2])
+    store(array, to + 3 * stride, values[3])
+    store(array, to + 4 * stride, values[4])
+    store(array, to + 5 * stride, values[5])
+
+
+@helper
+def _store_eight(array: Any, to: Any, stride: Any, values: Any) -> Any:
+    _store_six(array, to, stride, values[:6])
+    store(array, to + 6 * stride, values[6])
+    store(array, to + 7 * stride, values[7])
 
 
 @helper
 def _transform(source: Any, first: Any, count: Any, scratch: Any, transformed: Any) -> Any:
     """Transform `count` input tiles from number `first` on into (64, tiles, channels)."""
-    columns = source.shape[1] // TILE
-    channels = transformed.shape[2]
+    _, width, stored = source.shape
+    columns = width // TILE
+    _, most, channels = transformed.shape
+    down, apart = width * stored, most * channels
     for tile in range(count):
         top = (first + tile) // columns * TILE
         left = (first + tile) % columns * TILE
         for x in range(SPAN):
-            for c in range(channels):
-                (
-                    scratch[0, x, c],
-                    scratch[1, x, c],
-                    scratch[2, x, c],
-                    scratch[3, x, c],
-                    scratch[4, x, c],
-                    scratch[5, x, c],
-                    scratch[6, x, c],
-                    scratch[7, x, c],
-                ) = _forward(
-                    source[top, left + x, c],
-                    source[top + 1, left + x, c],
-                    source[top + 2, left + x, c],
-                    source[top + 3, left + x, c],
-                    source[top + 4, left + x, c],
-                    source[top + 5, left + x, c],
-                    source[top + 6, left + x, c],
-                    source[top + 7, left + x, c],
+            at = (top * width + left + x) * stored
+            to = x * channels
+            for c in range(0, channels, LANES):
+                _store_eight(
+                    scratch, to + c, SPAN * channels, _forward(*_load_eight(source, at + c, down))
                 )
         for y in range(SPAN):
-            k = y * SPAN
-            for c in range(channels):
-                (
-                    transformed[k, tile, c],
-                    transformed[k + 1, tile, c],
-                    transformed[k + 2, tile, c],
-                    transformed[k + 3, tile, c],
-                    transformed[k + 4, tile, c],
-                    transformed[k + 5, tile, c],
-                    transformed[k + 6, tile, c],
-                    transformed[k + 7, tile, c],
-                ) = _forward(
-                    scratch[y, 0, c],
-                    scratch[y, 1, c],
-                    scratch[y, 2, c],
-                    scratch[y, 3, c],
-                    scratch[y, 4, c],
-                    scratch[y, 5, c],
-                    scratch[y, 6, c],
-                    scratch[y, 7, c],
+            at = y * SPAN * channels
+            to = (y * SPAN * most + tile) * channels
+            for c in range(0, channels, LANES):
+                _store_eight(
+                    transformed, to + c, apart, _forward(*_load_eight(scratch, at + c, channels))
                 )
-
-
-def _generate_step(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Write the code of `_multiply_step` into the function that calls it."""
-    v, at, stride, w, panel, depth, m, to, width = arguments
-    floats = ir.VectorType(ir.FloatType(), PANEL)
-    nothing = ir.Constant(floats, ir.Undefined)
-    lane = ir.IntType(32)
-    first_lane = ir.Constant(ir.VectorType(lane, PANEL), [0] * PANEL)
-
-    def pointer(position: int, array: Any, element: Any) -> Any:
-        data = context.make_array(signature.args[position])(context, builder, array).data
-        return builder.gep(data, [element])
-
-    def vector(address: Any) -> Any:
-        return builder.bitcast(address, floats.as_pointer())
-
-    def times(value: Any, factor: int) -> Any:
-        return builder.mul(value, ir.Constant(value.type, factor))
-
-    rows = [pointer(0, v, builder.add(at, times(stride, row))) for row in range(STEP)]
-    weights = pointer(3, w, panel)
-    sums = [cgutils.alloca_once(builder, floats) for _ in rows]
-    for total in sums:
-        builder.store(ir.Constant(floats, [0.0] * PANEL), total)
-    with cgutils.for_range(builder, depth) as loop:
-        weight = builder.load(vector(builder.gep(weights, [times(loop.index, PANEL)])), align=4)
-        for row, total in zip(rows, sums, strict=True):
-            value = builder.load(builder.gep(row, [loop.index]))
-            value = builder.insert_element(nothing, value, ir.Constant(lane, 0))
-            value = builder.shuffle_vector(value, nothing, first_lane)
-            product = builder.fmul(value, weight, flags=("contract",))
-            total_now = builder.fadd(product, builder.load(total), flags=("contract",))
-            builder.store(total_now, total)
-    for row, total in enumerate(sums):
-        target = pointer(6, m, builder.add(to, times(width, row)))
-        builder.store(builder.load(total), vector(target), align=4)
-    return context.get_dummy_value()
-
-
-def _type_step(
-    context: Any,
-    v: Any,
-    at: Any,
-    stride: Any,
-    w: Any,
-    panel: Any,
-    depth: Any,
-    m: Any,
-    to: Any,
-    width: Any,
-) -> Any:
-    """Multiply STEP rows of `v` with a panel of `w`, sums in registers.
-
-    In flat elements: row r begins at v[at + r·stride] and has `depth` of them; the panel begins
-    at w[panel], (depth, PANEL); the products go to m[to + r·width]. Written as LLVM's vector
-    code because no loop over arrays is compiled into one that keeps its sums in registers.
-    """
-    signature = types.void(v, at, stride, w, panel, depth, m, to, width)
-    return signature, _generate_step
-
-
-_multiply_step: Any = intrinsic(_type_step)
 
 
 @helper
@@ -210,19 +149,25 @@ def _multiply(tiles: Any, weight: Any, count: Any, products: Any) -> Any:
     panels, width = weight.shape[1], products.shape[2]
     for k in range(positions):
         for tile in range(0, count, STEP):
-            row = k * most + tile
             for panel in range(panels):
-                _multiply_step(
-                    tiles,
-                    row * depth,
-                    depth,
-                    weight,
-                    (k * panels + panel) * depth * PANEL,
-                    depth,
-                    products,
-                    row * width + panel * PANEL,
-                    width,
-                )
+                row = (k * most + tile) * depth
+                column = (k * panels + panel) * depth * PANEL
+                s0 = s1 = s2 = s3 = s4 = s5 = fill_wide(_f(0))
+                for c in range(depth):
+                    w = load_wide(weight, column + c * PANEL)
+                    s0 += fill_wide(load_one(tiles, row + c)) * w
+                    s1 += fill_wide(load_one(tiles, row + depth + c)) * w
+                    s2 += fill_wide(load_one(tiles, row + 2 * depth + c)) * w
+                    s3 += fill_wide(load_one(tiles, row + 3 * depth + c)) * w
+                    s4 += fill_wide(load_one(tiles, row + 4 * depth + c)) * w
+                    s5 += fill_wide(load_one(tiles, row + 5 * depth + c)) * w
+                to = (k * most + tile) * width + panel * PANEL
+                store(products, to, s0)
+                store(products, to + width, s1)
+                store(products, to + 2 * width, s2)
+                store(products, to + 3 * width, s3)
+                store(products, to + 4 * width, s4)
+                store(products, to + 5 * width, s5)
 
 
 @helper
@@ -237,49 +182,34 @@ def _restore(
     offset: Any,
 ) -> Any:
     """Turn `products` (64, tiles, channels) into output tiles: add `bias`, apply PReLU."""
-    columns = target.shape[1] // TILE
+    _, width, stored = target.shape
+    columns = width // TILE
+    _, most, wide = products.shape
     channels = bias.shape[0]
+    apart = most * wide
     for tile in range(count):
         top = (first + tile) // columns * TILE + 1
         left = (first + tile) % columns * TILE + 1
         for x in range(SPAN):
-            for c in range(channels):
-                (
-                    scratch[0, x, c],
-                    scratch[1, x, c],
-                    scratch[2, x, c],
-                    scratch[3, x, c],
-                    scratch[4, x, c],
-                    scratch[5, x, c],
-                ) = _backward(
-                    products[x, tile, c],
-                    products[SPAN + x, tile, c],
-                    products[2 * SPAN + x, tile, c],
-                    products[3 * SPAN + x, tile, c],
-                    products[4 * SPAN + x, tile, c],
-                    products[5 * SPAN + x, tile, c],
-                    products[6 * SPAN + x, tile, c],
-                    products[7 * SPAN + x, tile, c],
-                )
+            at = (x * most + tile) * wide
+            for c in range(0, channels, LANES):
+                values = _backward(*_load_eight(products, at + c, SPAN * apart))
+                _store_six(scratch, x * channels + c, SPAN * channels, values)
         for y in range(TILE):
-            for c in range(channels):
-                v0, v1, v2, v3, v4, v5 = _backward(
-                    scratch[y, 0, c],
-                    scratch[y, 1, c],
-                    scratch[y, 2, c],
-                    scratch[y, 3, c],
-                    scratch[y, 4, c],
-                    scratch[y, 5, c],
-                    scratch[y, 6, c],
-                    scratch[y, 7, c],
+            at = y * SPAN * channels
+            to = ((top + y) * width + left) * stored + offset
+            for c in range(0, channels, LANES):
+                v0, v1, v2, v3, v4, v5 = _backward(*_load_eight(scratch, at + c, channels))
+                b, s = load(bias, c), load(slope, c)
+                values = (
+                    prelu(v0 + b, s),
+                    prelu(v1 + b, s),
+                    prelu(v2 + b, s),
+                    prelu(v3 + b, s),
+                    prelu(v4 + b, s),
+                    prelu(v5 + b, s),
                 )
-                b, s, to = bias[c], slope[c], np.uint64(offset) + np.uint64(c)
-                target[top + y, left, to] = _active(v0 + b, s)
-                target[top + y, left + 1, to] = _active(v1 + b, s)
-                target[top + y, left + 2, to] = _active(v2 + b, s)
-                target[top + y, left + 3, to] = _active(v3 + b, s)
-                target[top + y, left + 4, to] = _active(v4 + b, s)
-                target[top + y, left + 5, to] = _active(v5 + b, s)
+                _store_six(target, to + c, stored, values)
 
 
 @kernel(
@@ -300,10 +230,10 @@ def convolve(
     """Convolve the first channels of `source` into those of `target` from `offset` on, with PReLU.
 
     `source` and `target` are (rows, columns, channels) of whole output tiles within a border of
-    1, and may be the same. `weight` is (64, panels, channels in, PANEL), transformed and filled
-    up with zeros; `bias` and `slope` say how many channels come out. Work goes on in blocks of as
-    many tiles as `tiles` (64, a multiple of STEP, channels in) and `products` (64, the same,
-    panels·PANEL) hold; `scratch` is (8, 8, the larger number of channels) at least.
+    1, and may be the same. `weight` is (64, panels, channels in, PANEL), transformed; `bias` and
+    `slope` say how many channels come out, a multiple of LANES as are those that go in. Work goes
+    on in blocks of as many tiles as `tiles` (64, a multiple of STEP, channels in) and `products`
+    (64, the same, panels·PANEL) hold; `scratch` is (8, 8, channels) at least. No index is checked.
     """
     count = (source.shape[0] // TILE) * (source.shape[1] // TILE)
     most = tiles.shape[1]

@@ -85,8 +85,12 @@ def load_winograd(param: Path) -> WinogradNetwork:
     """
     read = read_ncnn(param, param.with_suffix(".bin"))
     try:
+        network: Architecture
         if read.architecture == "Compact":
-            return WinogradNetwork(compact.Compact(read.state, read.shrink))
-        return WinogradNetwork(rrdb.RRDB(read.state))
+            network = compact.Compact(read.state, read.shrink)
+        else:
+            network = rrdb.RRDB(read.state)
+        network.prepared(1, 1)(np.zeros((3, 1, 1), np.float32))
     except (KeyError, ValueError) as exc:
         raise InputError(f"{param} is not the network it seems to be: {exc}.") from exc
+    return WinogradNetwork(network)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
+from videnhance.inference.winograd.vectors import LANES
 
 Floats = NDArray[np.float32]
 
@@ -48,7 +49,7 @@ class RRDB:
     def __init__(self, state: dict[str, Floats]) -> None:
         """`state` is as spandrel names it.
 
-        Raises KeyError where the weights are not those of such a network.
+        Raises ValueError or KeyError where the weights are not those of such a network.
         """
 
         def layer(name: str, slope: float = 1.0, gain: np.float32 = _ONE) -> Convolution:
@@ -74,7 +75,10 @@ class RRDB:
         self._high = layer("conv_hr", _LEAK)
         self._last = layer("conv_last")
         self._channels = self._first.out
-        self._dense = max(conv.into for block in self._blocks for part in block for conv in part)
+        parts = [conv for block in self._blocks for part in block for conv in part]
+        if any(conv.into % LANES or conv.out % LANES for conv in parts):
+            raise ValueError(f"channels are not multiples of {LANES}")
+        self._dense = max(conv.into for conv in parts)
 
     def prepared(self, height: int, width: int) -> Callable[[Image], Image]:
         """A call for images of that size with memory of its own: to be used by one at a time."""
@@ -84,7 +88,7 @@ class RRDB:
     def _run(self, room: _Room, image: Image) -> Image:
         """Enlarge (3, H, W) to (3, 4·H, 4·W)."""
         channels, scratch = self._channels, room.scratch
-        room.input.image[:] = image.transpose(1, 2, 0)
+        room.input.image[:, :, :3] = image.transpose(1, 2, 0)
         self._first(room.input, room.first, scratch)
         source, target = room.dense
         source.data[:, :, :channels] = room.first.data
@@ -110,7 +114,7 @@ class RRDB:
             features = result
         self._high(features, room.quadruple[0], scratch)
         self._last(room.quadruple[0], room.output, scratch)
-        return np.ascontiguousarray(room.output.image.transpose(2, 0, 1))
+        return np.ascontiguousarray(room.output.image[:, :, :3].transpose(2, 0, 1))
 
 
 def _repeat(source: Features, target: Features) -> None:
