@@ -75,7 +75,7 @@ def compact(folder, *, half=True, final=""):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_torch_and_ncnn_agree_on_the_shipped_weights(name):
+def test_all_backends_agree_on_the_shipped_weights(name):
     from videnhance.inference.torch_backend import load_torch
 
     param = shipped(name)
@@ -83,6 +83,8 @@ def test_torch_and_ncnn_agree_on_the_shipped_weights(name):
     model = load_model(name, device=CPU)
     image = picture()
     (result,) = model([image])
+    by_ncnn = NcnnNetwork(param, param.with_suffix(".bin"), CPU)(image)
+    assert np.abs(result - np.clip(by_ncnn, 0, 1)).max() < 1e-4
     assert model.scale == with_torch.scale == all_cards()[name].scale
     assert result.shape == (3, 24 * model.scale, 24 * model.scale)
     assert np.abs(result - np.clip(with_torch(image), 0, 1)).max() < 1e-4

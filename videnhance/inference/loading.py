@@ -15,7 +15,7 @@ from videnhance.inference import cards, tiling, weights
 from videnhance.inference.devices import Device, usable_cores
 from videnhance.inference.enlarger import Enlarger
 from videnhance.inference.network import Network
-from videnhance.inference.winograd import ARCHITECTURES as WINOGRAD
+from videnhance.inference.winograd import BYTES_PER_PIXEL as WINOGRAD
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
@@ -49,10 +49,11 @@ def load_model(
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"There is no weight file {path}; check the path.")
-        network = _network((path,), device, architecture=None)
+        network = _network((path,), device)
         return Enlarger(path.name, network, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
     card = cards.resolve(name, scale)
-    network = _network(weights.obtain(card, progress=progress), device, card.architecture)
+    paths = weights.obtain(card, progress=progress)
+    network = _own(paths) if _by_winograd(card, device) else _network(paths, device)
     return Enlarger(card.id, network, halo=card.halo, tile=tile, warn=warn)
 
 
@@ -66,6 +67,8 @@ def plan_tile(
     card = None if is_path(name) else cards.resolve(name, scale)
     halo = card.halo if card else _UNKNOWN_HALO
     need = card.bytes_per_pixel if card else _UNKNOWN_BYTES_PER_PIXEL
+    if card and _by_winograd(card, device):
+        need = WINOGRAD[card.architecture]
     return tiling.tile_for(_memory(device), need, halo, width, height)
 
 
@@ -82,13 +85,25 @@ def _memory(device: Device) -> int:
     return tiling.free_memory() // usable_cores()
 
 
-def _network(paths: tuple[Path, ...], device: Device, architecture: str | None) -> Network:
-    """`architecture` is what a card says; a file without one may differ from all known."""
-    first = next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
-    if first.suffix.lower() == ".param" and device.kind == "cpu" and architecture in WINOGRAD:
-        from videnhance.inference.winograd.network import load_winograd
+def _by_winograd(card: cards.Card, device: Device) -> bool:
+    """Whether our own convolutions run it; files without a card may differ from what they know."""
+    ncnn_files = any(Path(name).suffix == ".param" for name in card.files)
+    return device.kind == "cpu" and ncnn_files and card.architecture in WINOGRAD
 
-        return load_winograd(first)
+
+def _own(paths: tuple[Path, ...]) -> Network:
+    from videnhance.inference.winograd.network import load_winograd
+
+    return load_winograd(_first(paths))
+
+
+def _first(paths: tuple[Path, ...]) -> Path:
+    """Of a pair the `.param`, beside which the other half lies."""
+    return next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
+
+
+def _network(paths: tuple[Path, ...], device: Device) -> Network:
+    first = _first(paths)
     if first.suffix.lower() == ".param" and device.kind != "cuda":
         from videnhance.inference.ncnn_backend import NcnnNetwork
 

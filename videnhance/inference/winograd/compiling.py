@@ -2,8 +2,8 @@
 
 Importing a module with kernels imports numba and loads the compiled code, or compiles it where
 that module, the processor or numba has changed. The code is kept in `__pycache__` beside the
-module, or in the user's cache folder where that is read-only. It is looked up by the module alone,
-so `__pycache__` has to go by hand after a change to the options here.
+module, or in the user's cache folder where that is read-only. It is looked up by that module alone,
+so `__pycache__` has to go by hand after a change to the options here or to `vectors`.
 """
 
 from __future__ import annotations

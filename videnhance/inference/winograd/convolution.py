@@ -78,10 +78,10 @@ class Convolution:
         filled[:, : self.into, : self.out] = weight.reshape(self.out, self.into, 9).T
         filled = filled.reshape(9, self._read, self._panels, PANEL).transpose(0, 2, 1, 3)
         both_axes = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM)
-        transformed = both_axes @ filled.reshape(9, -1)
-        self._weight = transformed.astype(np.float32).reshape(
-            SPAN * SPAN, self._panels, self._read, PANEL
-        )
+        self._weight = np.empty((SPAN * SPAN, self._panels, self._read, PANEL), np.float32)
+        for panel in range(self._panels):
+            transformed = both_axes @ filled[:, panel].reshape(9, -1)
+            self._weight[:, panel] = transformed.reshape(-1, self._read, PANEL)
         self._bias = np.zeros(_whole(self.out, LANES), np.float32)
         self._bias[: self.out] = bias
         self._slope = np.ones_like(self._bias)

@@ -1,0 +1,227 @@
+import subprocess
+import sys
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from videnhance.core import InputError
+from videnhance.inference import winograd
+from videnhance.inference.ncnn_file import NcnnFile
+from videnhance.inference.winograd import network as network_module
+from videnhance.inference.winograd.compact import Compact
+from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
+from videnhance.inference.winograd.network import WinogradNetwork, load_winograd
+from videnhance.inference.winograd.rrdb import RRDB
+
+SIZES = [(1, 1), (1, 9), (5, 7), (6, 6), (13, 200), (200, 13)]
+
+
+def layer(rng, out, into):
+    scale = (9 * into) ** -0.5
+    return (
+        rng.normal(0, scale, (out, into, 3, 3)).astype(np.float32),
+        rng.normal(0, 0.1, out).astype(np.float32),
+    )
+
+
+def compact_state(channels=5, layers=3, out=48):
+    rng = np.random.default_rng(3)
+    widths = [3, *[channels] * layers, out]
+    state = {}
+    for index, (into, width) in enumerate(pairwise(widths)):
+        name = f"body.{2 * index}"
+        state[f"{name}.weight"], state[f"{name}.bias"] = layer(rng, width, into)
+        if width != out:
+            state[f"body.{2 * index + 1}.weight"] = rng.random(width, dtype=np.float32)
+    return state
+
+
+def rrdb_state(channels=16, growth=32, blocks=2):
+    rng = np.random.default_rng(4)
+    shapes = {"conv_first": (channels, 3), "conv_last": (3, channels)}
+    for name in ("conv_body", "conv_up1", "conv_up2", "conv_hr"):
+        shapes[name] = (channels, channels)
+    for block in range(blocks):
+        for part in (1, 2, 3):
+            for number in range(5):
+                out = growth if number < 4 else channels
+                name = f"body.{block}.rdb{part}.conv{number + 1}"
+                shapes[name] = (out, channels + number * growth)
+    state = {}
+    for name, (out, into) in shapes.items():
+        state[f"{name}.weight"], state[f"{name}.bias"] = layer(rng, out, into)
+    return state
+
+
+def noise(height, width):
+    return np.random.default_rng(height).random((3, height, width), dtype=np.float32)
+
+
+def by_definition(source, weight, bias, slope):
+    """In float64: sums over the nine shifts of the padded image."""
+    height, width = source.shape[:2]
+    padded = np.pad(source.astype(np.float64), ((1, 1), (1, 1), (0, 0)))
+    total = np.zeros((height, width, len(weight))) + bias
+    for y in range(3):
+        for x in range(3):
+            total += padded[y : y + height, x : x + width] @ weight[:, :, y, x].T
+    return np.where(total > 0, total, total * slope)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [(3, 64), (64, 64), (64, 48), (192, 32), (5, 7), (1, 1)])
+def test_a_convolution_is_what_its_definition_says(size, channels):
+    into, out = channels
+    rng = np.random.default_rng(0)
+    weight, bias = layer(rng, out, into)
+    slope = rng.normal(0, 1, out).astype(np.float32)
+    source, target = Features(*size, into), Features(*size, out)
+    source.image[:, :, :into] = rng.random((*size, into), dtype=np.float32)
+    Convolution(weight, bias, slope)(source, target, Scratch(max(channels)))
+    expected = by_definition(source.image[:, :, :into], weight, bias, slope)
+    assert np.abs(target.image[:, :, :out] - expected).max() < 5e-5
+    target.image[:, :, :out] = 0
+    assert not target.data.any()
+
+
+def test_a_convolution_may_write_beside_what_it_reads():
+    rng = np.random.default_rng(1)
+    weight, bias = layer(rng, 16, 8)
+    features = Features(20, 31, 32)
+    features.image[:] = before = rng.random((20, 31, 32), dtype=np.float32)
+    Convolution(weight, bias, 0.2)(features, features, Scratch(16), offset=8)
+    expected = by_definition(before[:, :, :8], weight, bias, 0.2)
+    assert np.abs(features.image[:, :, 8:24] - expected).max() < 1e-5
+    assert np.array_equal(features.image[:, :, :8], before[:, :, :8])
+    assert np.array_equal(features.image[:, :, 24:], before[:, :, 24:])
+
+
+def test_a_convolution_refuses_features_that_do_not_fit():
+    convolution = Convolution(*layer(np.random.default_rng(2), 16, 8))
+    good = Features(9, 9, 16)
+    for source, target, scratch, offset in (
+        (Features(9, 9, 16), good, Scratch(8), 0),
+        (good, good, Scratch(16), 8),
+        (good, Features(9, 9, 8), Scratch(16), 0),
+        (Features(9, 8, 16), good, Scratch(16), 0),
+    ):
+        with pytest.raises(ValueError, match=r"fit|size"):
+            convolution(source, target, scratch, offset)
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.75, 0.5])
+@pytest.mark.parametrize("size", SIZES)
+def test_random_compact_networks_agree_with_torch(size, shrink):
+    import torch
+    from spandrel import ModelLoader
+
+    state = compact_state()
+    reference = ModelLoader().load_from_state_dict(
+        {key: torch.from_numpy(value.copy()) for key, value in state.items()}
+    )
+    image = noise(*size)
+    with torch.inference_mode():
+        expected = reference.model(torch.from_numpy(image)[None])
+        if shrink != 1:
+            expected = torch.nn.functional.interpolate(
+                expected, scale_factor=shrink, mode="bicubic", antialias=False
+            )
+    network = WinogradNetwork(Compact(state, shrink))
+    result = network(image)
+    assert network.scale == 4 * shrink
+    assert result.shape == (3, network.scale * size[0], network.scale * size[1])
+    # PyTorch counts the places between samples in float32, which shows where they are many.
+    most = 2e-4 if shrink == 0.75 else 1e-5
+    assert np.abs(result - expected[0].numpy()).max() < most
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (12, 13)])
+def test_random_dense_networks_agree_with_torch(size):
+    import torch
+    from spandrel import ModelLoader
+
+    state = rrdb_state()
+    reference = ModelLoader().load_from_state_dict(
+        {key: torch.from_numpy(value.copy()) for key, value in state.items()}
+    )
+    image = noise(*size)
+    with torch.inference_mode():
+        expected = reference.model(torch.from_numpy(image)[None])[0].numpy()
+    assert np.abs(WinogradNetwork(RRDB(state))(image) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("network", [Compact(compact_state(), 0.5), RRDB(rrdb_state())])
+def test_memory_used_again_keeps_nothing_of_earlier_images(network):
+    running = WinogradNetwork(network)
+    image = noise(16, 20)
+    first = running(image)
+    broken = np.full_like(image, np.nan)
+    assert np.isnan(running(broken)).all()
+    assert np.array_equal(running(image), first)
+    running(noise(9, 40))
+    assert np.array_equal(running(image), first)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_a_number_is_not_hidden(value):
+    image = noise(30, 40)
+    image[1, 14, 21] = value
+    result = WinogradNetwork(Compact(compact_state()))(image)
+    assert not np.isfinite(result[:, 4 * 14 : 4 * 14 + 4, 4 * 21 : 4 * 21 + 4]).any()
+    assert np.isfinite(result[:, :, :16]).all()
+
+
+@pytest.mark.parametrize("network", [Compact(compact_state(), 0.5), RRDB(rrdb_state())])
+def test_the_same_bits_on_any_thread(network):
+    running = WinogradNetwork(network)
+    images = [noise(15 + i % 3, 33) for i in range(12)]
+    alone = [running(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(running, images))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "network"),
+    [
+        ("Compact", Compact(compact_state(64, 2), 0.75)),
+        ("ESRGAN", RRDB(rrdb_state(64, 32, 1))),
+    ],
+)
+def test_memory_per_pixel_is_what_the_plan_counts_with(architecture, network):
+    image = noise(192, 192)
+    tracemalloc.start()
+    try:
+        WinogradNetwork(network)(image)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    planned = winograd.BYTES_PER_PIXEL[architecture] * 192 * 192
+    assert 0.7 * planned < peak < planned + (2 << 20)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "state"),
+    [
+        ("Compact", {key: value for key, value in compact_state().items() if "4" not in key}),
+        ("Compact", compact_state(out=47)),
+        ("Compact", compact_state() | {"body.2.weight": np.zeros((5, 6, 3, 3), np.float32)}),
+        ("ESRGAN", rrdb_state() | {"conv_hr.weight": np.zeros((99, 16, 3, 3), np.float32)}),
+        ("ESRGAN", rrdb_state(growth=6)),
+        ("SPAN", compact_state()),
+    ],
+)
+def test_weights_that_do_not_fit_together_are_refused(tmp_path, monkeypatch, architecture, state):
+    monkeypatch.setattr(
+        network_module, "read_ncnn", lambda *_: NcnnFile(architecture, state, shrink=1.0)
+    )
+    with pytest.raises(InputError, match="is not the network it seems to be"):
+        load_winograd(tmp_path / "net.param")
+
+
+def test_numba_is_imported_only_for_a_network():
+    code = "import sys, videnhance.inference; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
