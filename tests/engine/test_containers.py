@@ -350,3 +350,13 @@ def test_x264_without_loss_is_within_one_code_value(
         ffmpeg.run("-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", raw)
         planes.append(np.fromfile(raw, np.uint8).astype(int))
     assert np.abs(planes[0] - planes[1]).max() <= 1
+
+
+def test_frames_too_close_for_matroska_are_refused_before_any_work(
+    ffmpeg: Any, tmp_path: Path
+) -> None:
+    source = ffmpeg.clip("fast.mp4", "-r", "4000", "-c:v", "libx264", rate=4000, seconds=0.01)
+    with pytest.raises(UsageError, match=r"write \.mp4"):
+        enhance(source, tmp_path / "out.mkv", strength=0)
+    result = enhance(source, tmp_path / "out.mp4", strength=0, scale=1)
+    assert result.proof.kept

@@ -13,7 +13,12 @@ from videnhance.inference import Device, cards, plan_tile, select_device, weight
 from videnhance.inference.loading import is_path
 from videnhance.inference.tiling import free_memory
 from videnhance.job import Job, Settings
-from videnhance.media.assemble import container_format, holding_formats, unsupported_streams
+from videnhance.media.assemble import (
+    MILLISECOND_MUXERS,
+    container_format,
+    holding_formats,
+    unsupported_streams,
+)
 from videnhance.media.encode import carries_hdr, encoded_clip, resolve_encoding
 from videnhance.media.source import SourceInfo, is_url, probe
 from videnhance.media.timeline import Timeline, read_timeline
@@ -94,6 +99,11 @@ def make_plan(
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
     timeline = read_timeline(source, sum(stage.warmup for stage in stages), stop)
+    if muxer in MILLISECOND_MUXERS and timeline.closest * 1000 < 1:
+        raise UsageError(
+            f"Frames of this source lie {float(timeline.closest) * 1000:.3f} ms apart, closer than "
+            f"{output.suffix} can tell apart; write .mp4 instead."
+        )
     if not timeline.stamps:
         warnings.append(
             "The source has no timestamps; its frames are timed at "

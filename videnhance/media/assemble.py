@@ -24,6 +24,7 @@ _FORMATS = {
     ".mkv": "matroska", ".webm": "webm", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov",
     ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts",
 }  # fmt: skip
+MILLISECOND_MUXERS = ("matroska", "webm")
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
 _COARSEST_MOVIE_TIMESCALE = 10_000
 # What a muxer writes itself, or what describes the old file's bytes rather than the recording.

@@ -29,7 +29,8 @@ from videnhance.media.pixels import (
     nearest_pix_fmt,
     resolve_chroma_location,
 )
-from videnhance.media.source import Hdr, SourceInfo
+from videnhance.media.side_data import Hdr
+from videnhance.media.source import SourceInfo
 
 _TICK = Fraction(1, 1000)  # Matroska's own; a segment's frames are numbered in it, not timed
 _DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding times rising

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from videnhance.media.pixels import (
     resolve_chroma_location,
     resolve_full_range,
 )
+from videnhance.media.side_data import Hdr, display_matrix, hdr_metadata, side_data
 from videnhance.media.siting import tagged_chroma_location
 
 av.logging.set_level(None)  # FFmpeg's own lines would break the progress display; errors are raised
@@ -34,18 +34,6 @@ _URL_SCHEMES = ("http://", "https://", "rtsp://", "rtmp://", "srt://", "udp://",
 _INTERLACED_FIELD_ORDERS = range(2, 6)  # AV_FIELD_TT, BB, TB, BT
 _PROBE_PACKETS = 4096
 _DEMUX_RETRIES = 8  # errors in a row after which the rest counts as unreadable
-
-
-@dataclass(frozen=True)
-class Hdr:
-    """HDR10 static metadata (SMPTE ST 2086 and CTA-861.3) in the units encoders ask for.
-
-    `mastering`: x and y of green, blue, red and white in 0.00002, then the highest and lowest
-    luminance in 0.0001 cd/m². `light`: MaxCLL and MaxFALL in cd/m².
-    """
-
-    mastering: tuple[int, ...] | None = None
-    light: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -277,15 +265,11 @@ def _describe(
     context = stream.codec_context
     warnings: list[str] = []
     pix_fmt = first.format.name
-    side_data = _side_data(first)
+    found = side_data(first)
     colour = _colour(first, stream, warnings)
-    hdr = Hdr(
-        _mastering(side_data.get(SideDataType.MASTERING_DISPLAY_METADATA)),
-        _light(side_data.get(SideDataType.CONTENT_LIGHT_LEVEL)),
-    )
-    if SideDataType.DOVI_METADATA in side_data or SideDataType.DOVI_RPU_BUFFER in side_data:
+    if SideDataType.DOVI_METADATA in found or SideDataType.DOVI_RPU_BUFFER in found:
         warnings.append("Dolby Vision metadata is not carried over; the HDR base layer is kept.")
-    if SideDataType.DYNAMIC_HDR_PLUS in side_data:
+    if SideDataType.DYNAMIC_HDR_PLUS in found:
         warnings.append("HDR10+ dynamic metadata is not carried over; static HDR metadata is kept.")
     if has_alpha(pix_fmt):
         warnings.append(f"The transparency of {pix_fmt} is not carried over.")
@@ -320,8 +304,8 @@ def _describe(
         clip=clip,
         pix_fmt=pix_fmt,
         codec=context.name,
-        display_matrix=_display_matrix(side_data.get(SideDataType.DISPLAYMATRIX)),
-        hdr=hdr,
+        display_matrix=display_matrix(found.get(SideDataType.DISPLAYMATRIX)),
+        hdr=hdr_metadata(found),
         ordered=ordered,
         warnings=tuple(warnings),
     )
@@ -346,22 +330,6 @@ def _stream_info(stream: Any) -> StreamInfo:
         name = stream.mimetype or "unknown"
     title = stream.metadata.get("title") or stream.metadata.get("filename") or ""
     return StreamInfo(stream.index, stream.type, name, title)
-
-
-def _side_data(frame: Any) -> dict[SideDataType, bytes]:
-    """Side data by type; types this PyAV does not know are passed over one by one."""
-    found: dict[SideDataType, bytes] = {}
-    try:
-        count = len(frame.side_data)
-    except ValueError:
-        return found
-    for i in range(count):
-        try:
-            item = frame.side_data[i]
-            found[item.type] = bytes(item)
-        except ValueError:
-            continue
-    return found
 
 
 def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
@@ -391,31 +359,3 @@ def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
 
 def _tag(of_frame: int, of_context: int, unknown: int = 2) -> int:
     return int(of_frame) if of_frame != unknown else int(of_context)
-
-
-def _display_matrix(data: bytes | None) -> tuple[int, ...] | None:
-    if data is None or len(data) < 36:
-        return None
-    matrix = struct.unpack("=9i", data[:36])
-    identity = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    return None if matrix == identity else matrix
-
-
-def _mastering(data: bytes | None) -> tuple[int, ...] | None:
-    """AVMasteringDisplayMetadata: 3 primaries (r, g, b), white, min, max as rationals, 2 flags."""
-    if data is None or len(data) < 88:
-        return None
-    values = struct.unpack("=20i2i", data[:88])
-    if not (values[20] and values[21]):
-        return None
-    ratios = [Fraction(values[2 * i], values[2 * i + 1] or 1) for i in range(10)]
-    rx, ry, gx, gy, bx, by, wx, wy, low, high = ratios
-    chroma = tuple(round(v * 50000) for v in (gx, gy, bx, by, rx, ry, wx, wy))
-    return (*chroma, round(high * 10000), round(low * 10000))
-
-
-def _light(data: bytes | None) -> tuple[int, int] | None:
-    if data is None or len(data) < 8:
-        return None
-    high, average = struct.unpack("=2I", data[:8])
-    return (high, average) if high or average else None

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from videnhance.core import InputError
 from videnhance.media.source import Losses, SourceInfo, open_source, read_packets
@@ -51,6 +52,12 @@ class Timeline:
     time_base: Fraction
     frames: int
     """How many frames to expect: a hint, since a frame may have two packets or be damaged."""
+
+    @property
+    def closest(self) -> Fraction:
+        """Seconds between the two frames that lie closest together."""
+        gaps = (b - a for a, b in pairwise(self.stamps) if b > a)
+        return min(gaps, default=1 / (self.rate * self.time_base)) * self.time_base
 
     @property
     def seconds(self) -> float:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from itertools import islice
 
 from videnhance.core import Colour, InputError, Matrix
-from videnhance.media.assemble import (
-    cover_picture,
-    is_chapter_track,
-    is_cover,
-    kept_metadata,
-    stream_metadata,
-)
-from videnhance.media.decode import Decoder
-from videnhance.media.repair import timed_packets
-from videnhance.media.source import (
-    Hdr,
-    Losses,
-    SourceInfo,
-    open_source,
-    probe,
-)
-from videnhance.media.timeline import Segment, read_timeline
+from videnhance.media.content import Content, Description, describe, read_content
+from videnhance.media.side_data import Hdr
+from videnhance.media.source import Losses
 
-_WHOLE = Segment(0, None, None, None)
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
 MAY_BE_LET_GO = ("metadata", "stream labels", "chapters", "attachments")
 """Promises that a user may release a container from; pictures, times and colour are not."""
@@ -62,45 +46,6 @@ class Proof:
         return tuple(check for check in self.checks if not check.kept)
 
 
-@dataclass
-class _Copy:
-    """What a stream's packets amount to, however a container cuts them."""
-
-    digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    count: int = 0
-    stamps: list[Fraction] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Description:
-    """What a file says of itself."""
-
-    info: SourceInfo
-    described: dict[int, dict[str, str]]
-    dispositions: dict[int, int]
-    copied: tuple[int, ...]
-    """Streams beside the video whose packets are copied."""
-    covers: tuple[bytes, ...]
-    attachments: tuple[bytes, ...]
-    chapters: tuple[tuple[Fraction, Fraction, str], ...]
-    metadata: dict[str, str]
-
-    @property
-    def tick(self) -> Fraction:
-        return self.info.clip.time_base
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What is in a file: the times of its frames, in seconds, and its other streams' packets."""
-
-    frames: tuple[Fraction, ...]
-    losses: Losses
-    copies: dict[int, _Copy]
-    earliest: Fraction | None
-    """The first time of any packet, decoding times included."""
-
-
 def verify(
     source: str,
     output: str,
@@ -116,12 +61,12 @@ def verify(
     let go, `let_go` promises that the container was released from; `stop` is called often and
     may raise. Raises InputError for files that cannot be read.
     """
-    before, after = _describe(source), _describe(output)
-    old, new = _read(before, stop), _read(after, stop)
-    if not old.frames or not new.frames:
-        empty = source if not old.frames else output
+    before, after = describe(source), describe(output)
+    old, new = read_content(before, stop), read_content(after, stop)
+    if not old.frames.ticks or not new.frames.ticks:
+        empty = output if old.frames.ticks else source
         raise InputError(f"{empty} holds no frame that can be decoded.")
-    shift = new.frames[0] - old.frames[0]
+    shift = new.frames.earliest() - old.frames.earliest()
     checks = [
         _frames(old, new),
         _times(old, new, shift, max(before.tick, after.tick)),
@@ -135,7 +80,7 @@ def verify(
         _chapters(before, after, shift),
     ]
     checks = [_released(check) if check.promise in let_go else check for check in checks]
-    return Proof(tuple(checks), len(new.frames), old.losses)
+    return Proof(tuple(checks), len(new.frames.ticks), old.losses)
 
 
 def _released(check: Check) -> Check:
@@ -144,7 +89,7 @@ def _released(check: Check) -> Check:
 
 def rehearsal_faults(source: str, rehearsal: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
     """The promises beside frames and packets that a short output, made like the real one, broke."""
-    before, after = _describe(source), _describe(rehearsal)
+    before, after = describe(source), describe(rehearsal)
     size = after.info.clip.width, after.info.clip.height
     checks = [
         _geometry(before, after, size),
@@ -156,84 +101,17 @@ def rehearsal_faults(source: str, rehearsal: str, dropped: Sequence[int] = ()) -
     return tuple(check for check in checks if not check.kept)
 
 
-def _describe(path: str) -> _Description:
-    info = probe(path)
-    container: Any
-    with open_source(path) as container:
-        copied = []
-        covers: list[bytes] = []
-        for stream in container.streams:
-            if stream.index == info.video or stream.type == "attachment":
-                continue
-            if is_cover(stream):
-                covers.append(cover_picture(path, stream.index))
-            elif not is_chapter_track(container, stream):
-                copied.append(stream.index)
-        return _Description(
-            info=info,
-            described={s.index: stream_metadata(s) for s in container.streams},
-            dispositions={s.index: int(s.disposition) for s in container.streams},
-            copied=tuple(copied),
-            covers=tuple(covers),
-            attachments=tuple(s.data for s in container.streams if s.type == "attachment"),
-            chapters=tuple(_chapter(c) for c in container.chapters()),
-            metadata=kept_metadata(container.metadata),
-        )
-
-
-def _read(description: _Description, stop: Callable[[], None]) -> _Content:
-    """Decode the video and read every other packet."""
-    info = description.info
-    frames = []
-    with Decoder(info, read_timeline(info, stop=stop)) as decoder:
-        for picture, _ in decoder.pictures(_WHOLE):
-            stop()
-            frames.append(picture.pts * info.clip.time_base)
-        losses = decoder.losses
-    copies = {index: _Copy() for index in description.copied}
-    earliest: Fraction | None = None
-    with open_source(info.path) as container:
-        wanted = [container.streams[index] for index in (info.video, *copies)]
-        for packet in timed_packets(container, wanted, Losses()):
-            stop()
-            if packet.dts is not None:
-                time = packet.dts * packet.time_base
-                earliest = time if earliest is None else min(time, earliest)
-            copy = copies.get(packet.stream.index)
-            if copy is None:
-                continue
-            copy.count += 1
-            copy.digest.update(_payload(packet))
-            if packet.pts is not None:
-                copy.stamps.append(packet.pts * packet.time_base)
-    return _Content(tuple(frames), losses, copies, earliest)
-
-
-def _payload(packet: Any) -> bytes:
-    """A packet's bytes; without the ADTS header that MPEG-TS puts before AAC (ISO 14496-3)."""
-    data = bytes(packet)
-    context = packet.stream.codec_context
-    is_adts = len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
-    if is_adts and context is not None and context.name == "aac":
-        return data[7 if data[1] & 1 else 9 :]
-    return data
-
-
-def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
-    unit = chapter["time_base"] or Fraction(1)
-    return chapter["start"] * unit, chapter["end"] * unit, chapter["metadata"].get("title", "")
-
-
-def _frames(old: _Content, new: _Content) -> Check:
+def _frames(old: Content, new: Content) -> Check:
     return Check(
         "every frame",
-        len(old.frames) == len(new.frames),
-        f"{len(old.frames)} in the source, {len(new.frames)} in the output",
+        len(old.frames.ticks) == len(new.frames.ticks),
+        f"{len(old.frames.ticks)} in the source, {len(new.frames.ticks)} in the output",
     )
 
 
-def _times(old: _Content, new: _Content, shift: Fraction, tick: Fraction) -> Check:
-    worst = max(abs(b - a - shift) for a, b in zip(old.frames, new.frames, strict=False))
+def _times(old: Content, new: Content, shift: Fraction, tick: Fraction) -> Check:
+    pairs = zip(old.frames.seconds(), new.frames.seconds(), strict=False)
+    worst = max(abs(b - a - shift) for a, b in pairs)
     return Check(
         "every timestamp",
         worst <= tick,
@@ -241,10 +119,10 @@ def _times(old: _Content, new: _Content, shift: Fraction, tick: Fraction) -> Che
     )
 
 
-def _start(shift: Fraction, old: _Content, new: _Content, tick: Fraction) -> Check:
+def _start(shift: Fraction, old: Content, new: Content, tick: Fraction) -> Check:
     """The start may move only to make room for what lies before zero, and then for all streams."""
-    stamps = [stamp for copy in old.copies.values() for stamp in copy.stamps]
-    room = max(Fraction(0), -min([*stamps, old.frames[0]]))
+    firsts = [copy.times.earliest() for copy in old.copies.values() if copy.times.ticks]
+    room = max(Fraction(0), -min([*firsts, old.frames.earliest()]))
     detail = f"moved by {_ms(shift)}"
     if abs(shift) <= tick:
         return Check("start time", True, detail)
@@ -261,7 +139,7 @@ def _ms(seconds: Fraction) -> str:
     return f"{float(seconds) * 1000:.3f} ms"
 
 
-def _geometry(before: _Description, after: _Description, size: tuple[int, int] | None) -> Check:
+def _geometry(before: Description, after: Description, size: tuple[int, int] | None) -> Check:
     old, new = before.info.clip, after.info.clip
     if size is not None:
         kept = (new.width, new.height) == size
@@ -287,11 +165,11 @@ def _turn(matrix: Sequence[int] | None) -> tuple[int, ...]:
     return tuple(round(1000 * v / size) for v in (a, b, c, d))
 
 
-def _tags(before: _Description, after: _Description) -> list[Check]:
+def _tags(before: Description, after: Description) -> list[Check]:
     return [_colour(before, after), _hdr(before, after), _metadata(before, after)]
 
 
-def _colour(before: _Description, after: _Description) -> Check:
+def _colour(before: Description, after: Description) -> Check:
     old, new = before.info.clip.colour, after.info.clip.colour
     same = (old.primaries, old.transfer) == (new.primaries, new.transfer)
     # A source in RGB is encoded in the matrix and range that the codec has.
@@ -305,7 +183,7 @@ def _colour(before: _Description, after: _Description) -> Check:
     return Check("colour tags", same, f"{text(old)} to {text(new)} (primaries/transfer/matrix)")
 
 
-def _hdr(before: _Description, after: _Description) -> Check:
+def _hdr(before: Description, after: Description) -> Check:
     old, new = before.info.hdr, after.info.hdr
     kept = old.light is None or old.light == new.light
     if old.mastering is not None:
@@ -318,7 +196,7 @@ def _hdr(before: _Description, after: _Description) -> Check:
     return Check("HDR metadata", True, "kept" if old != Hdr() else "none")
 
 
-def _streams(before: _Description, after: _Description, dropped: set[int]) -> list[Check]:
+def _streams(before: Description, after: Description, dropped: set[int]) -> list[Check]:
     """That every stream is there and says the same of itself."""
     expected = [index for index in before.copied if index not in dropped]
     count = Check(
@@ -340,7 +218,7 @@ def _streams(before: _Description, after: _Description, dropped: set[int]) -> li
     return [count, labels]
 
 
-def _label_faults(before: _Description, after: _Description, old: int, new: int) -> list[str]:
+def _label_faults(before: Description, after: Description, old: int, new: int) -> list[str]:
     name = before.info.streams[old]
     wrong = []
     for key in _TAGS_OF_EVERY_CONTAINER:
@@ -353,10 +231,10 @@ def _label_faults(before: _Description, after: _Description, old: int, new: int)
 
 
 def _packets(
-    before: _Description,
-    after: _Description,
-    old: _Content,
-    new: _Content,
+    before: Description,
+    after: Description,
+    old: Content,
+    new: Content,
     shift: Fraction,
     dropped: set[int],
 ) -> list[Check]:
@@ -368,8 +246,8 @@ def _packets(
         a, b = old.copies[i], new.copies[j]
         same = a.digest.digest() == b.digest.digest()
         # Muxers may join packets (PGS subtitles); then only the first has a counterpart.
-        count = min(len(a.stamps), len(b.stamps)) if a.count == b.count else 1
-        pairs = zip(a.stamps[:count], b.stamps[:count], strict=False)
+        count = None if a.count == b.count else 1
+        pairs = islice(zip(a.times.seconds(), b.times.seconds(), strict=False), count)
         worst = max((abs(y - x - shift) for x, y in pairs), default=Fraction(0))
         data = (
             f"{a.count} packets identical"
@@ -386,7 +264,7 @@ def _packets(
     return checks
 
 
-def _attachments(before: _Description, after: _Description, dropped: set[int]) -> Check:
+def _attachments(before: Description, after: Description, dropped: set[int]) -> Check:
     """Fonts, files and cover pictures, which containers hold in different ways."""
     wanted = sorted((*before.attachments, *before.covers))
     found = sorted((*after.attachments, *after.covers))
@@ -396,7 +274,7 @@ def _attachments(before: _Description, after: _Description, dropped: set[int]) -
     return Check("attachments", kept, detail)
 
 
-def _chapters(before: _Description, after: _Description, shift: Fraction) -> Check:
+def _chapters(before: Description, after: Description, shift: Fraction) -> Check:
     tolerance = max(before.tick, after.tick, Fraction(1, 1000))
     same = len(before.chapters) == len(after.chapters) and all(
         title_a == title_b
@@ -409,7 +287,7 @@ def _chapters(before: _Description, after: _Description, shift: Fraction) -> Che
     return Check("chapters", same, detail if same else f"{detail}, with other times or titles")
 
 
-def _metadata(before: _Description, after: _Description) -> Check:
+def _metadata(before: Description, after: Description) -> Check:
     # Containers spell keys their own way, so a tag is kept where its value is.
     values = {_tag_value(key, value) for key, value in after.metadata.items()}
     lost = [k for k, v in before.metadata.items() if _tag_value(k, v) not in values]

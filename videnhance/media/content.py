@@ -1,0 +1,149 @@
+"""Read a file as the proof compares it: what it says of itself, its frames, its packets."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from videnhance.media.assemble import (
+    cover_picture,
+    is_chapter_track,
+    is_cover,
+    kept_metadata,
+    stream_metadata,
+)
+from videnhance.media.decode import Decoder
+from videnhance.media.repair import timed_packets
+from videnhance.media.source import Losses, SourceInfo, open_source, probe
+from videnhance.media.timeline import Segment, read_timeline
+
+_WHOLE = Segment(0, None, None, None)
+
+
+@dataclass
+class Times:
+    """Timestamps, kept small: a film has hundreds of thousands."""
+
+    unit: Fraction
+    ticks: array[int] = field(default_factory=lambda: array("q"))
+
+    def seconds(self) -> Iterator[Fraction]:
+        """All of them, in their order."""
+        return (tick * self.unit for tick in self.ticks)
+
+    def earliest(self) -> Fraction:
+        """The smallest; there must be one."""
+        return min(self.ticks) * self.unit
+
+
+@dataclass
+class Copy:
+    """What a stream's packets amount to, however a container cuts them."""
+
+    times: Times
+    digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself."""
+
+    info: SourceInfo
+    described: dict[int, dict[str, str]]
+    dispositions: dict[int, int]
+    copied: tuple[int, ...]
+    """Streams beside the video whose packets are copied."""
+    covers: tuple[bytes, ...]
+    attachments: tuple[bytes, ...]
+    chapters: tuple[tuple[Fraction, Fraction, str], ...]
+    metadata: dict[str, str]
+
+    @property
+    def tick(self) -> Fraction:
+        """The smallest step of its video's times, in seconds."""
+        return self.info.clip.time_base
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in a file: the times of its frames, and its other streams' packets."""
+
+    frames: Times
+    losses: Losses
+    copies: dict[int, Copy]
+    earliest: Fraction | None
+    """The first time of any packet, decoding times included."""
+
+
+def describe(path: str) -> Description:
+    """Read headers, chapters, attachments and covers. Raises InputError."""
+    info = probe(path)
+    container: Any
+    with open_source(path) as container:
+        copied = []
+        covers: list[bytes] = []
+        for stream in container.streams:
+            if stream.index == info.video or stream.type == "attachment":
+                continue
+            if is_cover(stream):
+                covers.append(cover_picture(path, stream.index))
+            elif not is_chapter_track(container, stream):
+                copied.append(stream.index)
+        return Description(
+            info=info,
+            described={s.index: stream_metadata(s) for s in container.streams},
+            dispositions={s.index: int(s.disposition) for s in container.streams},
+            copied=tuple(copied),
+            covers=tuple(covers),
+            attachments=tuple(s.data for s in container.streams if s.type == "attachment"),
+            chapters=tuple(_chapter(c) for c in container.chapters()),
+            metadata=kept_metadata(container.metadata),
+        )
+
+
+def read_content(description: Description, stop: Callable[[], None]) -> Content:
+    """Decode the video and read every other packet; `stop` is called often and may raise."""
+    info = description.info
+    frames = Times(info.clip.time_base)
+    with Decoder(info, read_timeline(info, stop=stop)) as decoder:
+        for picture, _ in decoder.pictures(_WHOLE):
+            stop()
+            frames.ticks.append(picture.pts)
+        losses = decoder.losses
+    earliest: Fraction | None = None
+    with open_source(info.path) as container:
+        streams = [container.streams[index] for index in (info.video, *description.copied)]
+        copies = {s.index: Copy(Times(s.time_base or Fraction(1))) for s in streams[1:]}
+        for packet in timed_packets(container, streams, Losses()):
+            stop()
+            if packet.dts is not None:
+                time = packet.dts * packet.time_base
+                earliest = time if earliest is None else min(time, earliest)
+            copy = copies.get(packet.stream.index)
+            if copy is None:
+                continue
+            copy.count += 1
+            copy.digest.update(_payload(packet))
+            if packet.pts is not None:
+                copy.times.ticks.append(packet.pts)
+    return Content(frames, losses, copies, earliest)
+
+
+def _payload(packet: Any) -> bytes:
+    """A packet's bytes; without the ADTS header that MPEG-TS puts before AAC (ISO 14496-3)."""
+    data = bytes(packet)
+    context = packet.stream.codec_context
+    is_adts = len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
+    if is_adts and context is not None and context.name == "aac":
+        return data[7 if data[1] & 1 else 9 :]
+    return data
+
+
+def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
+    unit = chapter["time_base"] or Fraction(1)
+    return chapter["start"] * unit, chapter["end"] * unit, chapter["metadata"].get("title", "")
