@@ -222,6 +222,22 @@ def test_weights_that_do_not_fit_together_are_refused(tmp_path, monkeypatch, arc
         load_winograd(tmp_path / "net.param")
 
 
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_in_the_files_of_pytorch(tmp_path, suffix):
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {key: torch.from_numpy(value.copy()) for key, value in compact_state().items()}
+    path = tmp_path / f"net{suffix}"
+    if suffix == ".pth":
+        torch.save({"params": tensors}, path)
+    else:
+        save_file(tensors, path)
+    image = noise(9, 11)
+    expected = WinogradNetwork(Compact(compact_state()))(image)
+    assert np.array_equal(load_winograd(path)(image), expected)
+
+
 def test_numba_is_imported_only_for_a_network():
     code = "import sys, videnhance.inference; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -87,8 +87,9 @@ def _memory(device: Device) -> int:
 
 def _by_winograd(card: cards.Card, device: Device) -> bool:
     """Whether our own convolutions run it; files without a card may differ from what they know."""
-    ncnn_files = any(Path(name).suffix == ".param" for name in card.files)
-    return device.kind == "cpu" and ncnn_files and card.architecture in WINOGRAD
+    if device.kind != "cpu" or card.architecture not in WINOGRAD:
+        return False
+    return card.architecture == "Compact" or any(name.endswith(".param") for name in card.files)
 
 
 def _own(paths: tuple[Path, ...]) -> Network:

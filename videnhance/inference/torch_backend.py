@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from videnhance.core import Image, InputError, OutOfMemory
 from videnhance.inference.devices import Device
@@ -123,6 +124,17 @@ def load_torch(path: Path, device: Device) -> TorchNetwork:
     else:
         state = _state(path)
     return TorchNetwork(_recognised(path, state), device, shrink)
+
+
+def read_state(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Weights of a `.pth` or `.safetensors` file for use without PyTorch.
+
+    Raises InputError as `load_torch` does.
+    """
+    from spandrel import canonicalize_state_dict
+
+    state = canonicalize_state_dict(_state(path))
+    return {key: value.float().numpy() for key, value in state.items()}
 
 
 def _state(path: Path) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from videnhance.core import Image, InputError, OutOfMemory
 from videnhance.inference.devices import usable_cores
-from videnhance.inference.ncnn_file import read_ncnn
+from videnhance.inference.ncnn_file import NcnnFile, read_ncnn
 from videnhance.inference.winograd import compact, rrdb
 
 Run = Callable[[Image], Image]
@@ -78,12 +78,17 @@ class WinogradNetwork:
         return self._network.prepared(height, width)
 
 
-def load_winograd(param: Path) -> WinogradNetwork:
-    """Load an ncnn `.param` with its `.bin` beside it, of the architectures Compact and ESRGAN.
+def load_winograd(path: Path) -> WinogradNetwork:
+    """Load a Compact or ESRGAN network from an ncnn `.param`, or a Compact one from other files.
 
     Raises InputError where it is damaged or of another architecture.
     """
-    read = read_ncnn(param, param.with_suffix(".bin"))
+    if path.suffix.lower() == ".param":
+        read = read_ncnn(path, path.with_suffix(".bin"))
+    else:
+        from videnhance.inference.torch_backend import read_state
+
+        read = NcnnFile("Compact", read_state(path), shrink=1.0)
     try:
         network: Architecture
         if read.architecture == "Compact":
@@ -92,5 +97,5 @@ def load_winograd(param: Path) -> WinogradNetwork:
             network = rrdb.RRDB(read.state)
         network.prepared(1, 1)(np.zeros((3, 1, 1), np.float32))
     except (KeyError, ValueError) as exc:
-        raise InputError(f"{param} is not the network it seems to be: {exc}.") from exc
+        raise InputError(f"{path} is not the network it seems to be: {exc}.") from exc
     return WinogradNetwork(network)
