@@ -87,6 +87,16 @@ def test_a_convolution_is_what_its_definition_says(size, channels):
     assert not target.data.any()
 
 
+def test_a_convolution_of_more_channels_than_a_block_is_meant_for():
+    rng = np.random.default_rng(6)
+    weight, bias = layer(rng, 290, 300)
+    source, target = Features(13, 20, 300), Features(13, 20, 290)
+    source.image[:, :, :300] = rng.random((13, 20, 300), dtype=np.float32)
+    Convolution(weight, bias)(source, target, Scratch(300))
+    expected = by_definition(source.image[:, :, :300], weight, bias, 1)
+    assert np.abs(target.image[:, :, :290] - expected).max() < 5e-5
+
+
 def test_a_convolution_may_write_beside_what_it_reads():
     rng = np.random.default_rng(1)
     weight, bias = layer(rng, 16, 8)
@@ -209,6 +219,7 @@ def test_memory_per_pixel_is_what_the_plan_counts_with(architecture, network):
         ("Compact", {key: value for key, value in compact_state().items() if "4" not in key}),
         ("Compact", compact_state(out=47)),
         ("Compact", compact_state() | {"body.2.weight": np.zeros((5, 6, 3, 3), np.float32)}),
+        ("Compact", compact_state() | {"body.2.bias": np.zeros(1, np.float32)}),
         ("ESRGAN", rrdb_state() | {"conv_hr.weight": np.zeros((99, 16, 3, 3), np.float32)}),
         ("ESRGAN", rrdb_state(growth=6)),
         ("SPAN", compact_state()),

@@ -50,11 +50,12 @@ class Scratch:
 
     def __init__(self, channels: int) -> None:
         self.tile: Floats = np.empty((SPAN, SPAN, _whole(channels, LANES)), np.float32)
-        self._block: Floats = np.empty(SPAN * SPAN * _BLOCK, np.float32)
+        least = STEP * 2 * _whole(channels, PANEL)
+        self._block: Floats = np.empty(SPAN * SPAN * max(_BLOCK, least), np.float32)
 
     def split(self, into: int, out: int) -> tuple[Floats, Floats]:
         """Transformed tiles (64, tiles, into) and products (64, tiles, out), tiles as many fit."""
-        tiles = _BLOCK // (into + out) // STEP * STEP
+        tiles = max(_BLOCK // (into + out) // STEP, 1) * STEP
         middle, end = SPAN * SPAN * tiles * into, SPAN * SPAN * tiles * (into + out)
         return (
             self._block[:middle].reshape(SPAN * SPAN, tiles, into),
@@ -82,6 +83,8 @@ class Convolution:
         transformed = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM) @ pieces
         self._weight = transformed.transpose(2, 0, 1, 3).astype(np.float32, order="C")
         self._weight = self._weight.reshape(SPAN * SPAN, self._panels, self._read, PANEL)
+        if bias.shape != (self.out,):
+            raise ValueError(f"{bias.size} biases for {self.out} channels")
         self._bias = np.zeros(_whole(self.out, LANES), np.float32)
         self._bias[: self.out] = bias
         self._slope = np.ones_like(self._bias)

@@ -2,8 +2,7 @@
 
 The transforms are those of F(6×6, 3×3) with the points 0, ±1, ±2, ±1/2 and ∞ (Lavin and Gray,
 "Fast algorithms for convolutional neural networks", CVPR 2016): an output tile of 6×6 comes from
-an input tile of 8×8. Everything lies channels last, so the innermost loops run over neighbouring
-floats and become vector instructions.
+an input tile of 8×8. Everything lies channels last, so that the vectors are neighbouring floats.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ SPAN = TILE + 2
 
 STEP = 6
 """Tiles that are multiplied at once: with PANEL, what fills the registers of AVX2."""
+
 # (W, w) of the weight transform W = G w: the polynomial w evaluated at each point.
 WEIGHT_TRANSFORM = np.array(
     [
