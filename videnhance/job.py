@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from videnhance import __version__
-from videnhance.core import ClipInfo, Options, Stage
+from videnhance.core import ClipInfo, Options, Stage, UsageError
 from videnhance.media.encode import Encoding
 from videnhance.media.encoding import EncodeOptions
 from videnhance.media.timeline import Segment
-from videnhance.options import checked, declared, layered, read_preset
+from videnhance.options import checked, declared, layered, read_preset, unknown
 from videnhance.stages import STAGES
 
 _OWNERS = {**{stage.name: stage for stage in STAGES}, "encode": EncodeOptions}
@@ -61,10 +63,20 @@ def sort_options(options: Options) -> dict[str, Options]:
     }
     owners |= {option.name: ("encode", option.name) for option in declared(EncodeOptions)}
     for key, value in options.items():
-        # An unknown name goes to the first table, whose check names the nearest known one.
-        table, name = owners.get(key, (STAGES[0].name, key))
+        if key not in owners:
+            raise UsageError(unknown(f"option {key!r}", key, owners))
+        table, name = owners[key]
         tables.setdefault(table, {})[name] = value
     return tables
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of everything that decides the bits of an output."""
+    found = {}
+    for name in ("av", "numpy", "ncnn", "numba", "torch"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -91,12 +103,15 @@ class Job:
     """The sha256 of every weight file, by model and file name."""
     tiles: Mapping[str, int]
     segments: tuple[Segment, ...]
+    libraries: Mapping[str, str]
+    """Versions of what makes the bits; work of others is not continued."""
     version: str = __version__
 
     def table(self) -> dict[str, Any]:
         """The job as plain values, in the order they are written."""
         return {
             "videnhance": self.version,
+            "libraries": dict(self.libraries),
             "source": {"path": self.source, "fingerprint": self.fingerprint},
             "output": {
                 "path": self.output, "container": self.muxer, "dropped": list(self.dropped),

@@ -80,7 +80,7 @@ def checked(owner: type[Any], values: Mapping[str, Any], table: str = "") -> Opt
     for key, value in values.items():
         if key not in known:
             place = f" in {table}" if table else ""
-            raise UsageError(_unknown(f"option {key!r}{place}", key, known))
+            raise UsageError(unknown(f"option {key!r}{place}", key, known))
         option = known[key]
         found[key] = _checked(option, value, f"{key} in {table}" if table else option.flag)
     return found
@@ -99,7 +99,7 @@ def _checked(option: Option, value: Any, name: str) -> Any:
     if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
         raise UsageError(f"{name} must be {_KINDS[option.kind]}, not {value!r}.")
     if knob.choices and value not in knob.choices:
-        raise UsageError(_unknown(f"value {value!r} of {name}", value, knob.choices))
+        raise UsageError(unknown(f"value {value!r} of {name}", value, knob.choices))
     below = knob.min is not None and not value >= knob.min
     above = knob.max is not None and not value <= knob.max
     if below or above:
@@ -116,7 +116,8 @@ def _bounds(knob: Knob) -> str:
     return f"lie between {knob.min:g} and {knob.max:g}"
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that does not exist, with the nearest that does."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
@@ -136,7 +137,7 @@ def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
     own = presets()
     path = Path(name) if name.endswith(".toml") else own.get(name)
     if path is None:
-        raise UsageError(_unknown(f"preset {name!r}", name, own))
+        raise UsageError(unknown(f"preset {name!r}", name, own))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -147,7 +148,7 @@ def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
     known = list(tables)
     for table, values in content.items():
         if table not in known:
-            raise UsageError(_unknown(f"table [{table}] in {path.name}", table, known))
+            raise UsageError(unknown(f"table [{table}] in {path.name}", table, known))
         if not isinstance(values, dict):
             raise UsageError(f"[{table}] in {path.name} must be a table of options.")
     return content

@@ -108,10 +108,13 @@ class Producer(Generic[T]):
                     break
         except BaseException as exc:  # handed to the consumer, whatever it is
             done.error = exc
-        finally:
+        try:
+            # What the producing side opened is closed on the thread that used it.
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
+        except Exception as exc:
+            done.error = done.error or exc
         self._put(done)
 
     def _put(self, item: T | _Done) -> bool:
@@ -140,13 +143,21 @@ class Producer(Generic[T]):
 class Consumer(Generic[T]):
     """Feeds items to a function on a thread of its own, at most `depth` behind.
 
-    An error of the function is raised at the next `put`, or on leaving the context.
+    An error of the function is raised at the next `put`, or on leaving the context. `close` is
+    called on that thread when it ends, however it ends.
     """
 
     def __init__(
-        self, function: Callable[[T], None], depth: int, name: str, meter: Meter, stop: Stop
+        self,
+        function: Callable[[T], None],
+        depth: int,
+        name: str,
+        meter: Meter,
+        stop: Stop,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._function = function
+        self._close = close
         self._queue: queue.Queue[T | _Done] = queue.Queue(depth)
         self._name = name
         self._meter = meter
@@ -159,11 +170,8 @@ class Consumer(Generic[T]):
         self._thread.start()
         return self
 
-    def put(self, item: T) -> None:
+    def put(self, item: T | _Done) -> None:
         """Hand over an item; waits while the queue is full."""
-        self._put(item)
-
-    def _put(self, item: T | _Done) -> None:
         while True:
             self._stop.check()
             if self._failed.is_set() and self._error is not None:
@@ -176,7 +184,7 @@ class Consumer(Generic[T]):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self._put(_Done())
+            self.put(_Done())
             while self._thread.is_alive():
                 self._stop.check()
                 self._thread.join(_POLL_SECONDS)
@@ -193,19 +201,20 @@ class Consumer(Generic[T]):
         self._thread.join(timeout=None if not self._stop.requested else _POLL_SECONDS)
 
     def _work(self) -> None:
-        while True:
-            item = self._queue.get()
-            if isinstance(item, _Done) or self._failed.is_set():
-                return
-            began = time.perf_counter()
-            try:
+        try:
+            while True:
+                item = self._queue.get()
+                if isinstance(item, _Done) or self._failed.is_set():
+                    return
+                began = time.perf_counter()
                 self._function(item)
-            except BaseException as exc:  # handed to the producer, whatever it is
-                self._error = exc
-                self._failed.set()
-                return
-            finally:
                 self._meter.add(self._name, time.perf_counter() - began)
+        except BaseException as exc:  # handed to the producer, whatever it is
+            self._error = exc
+            self._failed.set()
+        finally:
+            with suppress(Exception):  # the first error is the one that matters
+                self._close()
 
 
 class Workers:
@@ -287,5 +296,5 @@ class Workers:
             try:
                 return future.result(_POLL_SECONDS)
             except TimeoutError:
-                if future.done():  # the function itself raised TimeoutError
-                    raise
+                if future.done():  # just now, or the function itself raised TimeoutError
+                    return future.result()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
-from videnhance.core import ClipInfo, Frame, Runtime, Stage
+from videnhance.core import ClipInfo, Frame, Model, Runtime, Stage, UsageError
+from videnhance.engine.settle import settle
 from videnhance.inference import load_model, select_device
 from videnhance.inference.runtime import JobRuntime
 from videnhance.job import settings, sort_options
@@ -35,17 +35,23 @@ def enhance_frames(
     """Enhance frames of one's own: the iterator underneath `enhance`, without files.
 
     `clip` describes the frames; `options` are those of the stages. Frames come out in order,
-    as many and with the same pts as went in.
+    as many and with the same pts as went in. Raises at once what is wrong with the options.
     """
     chosen = select_device(device)
-    wanted = settings(preset, sort_options(options))
-    stages = []
-    running = clip
-    for stage in wanted.stages:
-        stages.append(stage.settle(running, chosen.kind))
-        running = stages[-1].output(running)
-    with Workers("stages", Meter(), Stop()) as workers:
-        rt = JobRuntime(
-            load=partial(load_model, device=chosen, warn=warn), mapping=workers.map, warn=warn
-        )
-        yield from chain(frames, clip, stages, rt)
+    tables = sort_options(options)
+    if "encode" in tables:
+        names = ", ".join(tables["encode"])
+        raise UsageError(f"Frames are not encoded here; leave out {names}.")
+    settled = settle(settings(preset, tables).stages, clip, chosen)
+
+    def load(model: str) -> Model:
+        return load_model(model, device=chosen, tile=settled.tiles.get(model), warn=rt.warn)
+
+    workers = Workers("stages", Meter(), Stop())
+    rt = JobRuntime(load=load, mapping=workers.map, warn=warn)
+
+    def enhanced() -> Iterator[Frame]:
+        with workers:
+            yield from chain(frames, clip, settled.stages, rt)
+
+    return enhanced()

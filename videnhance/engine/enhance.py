@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,11 @@ from videnhance.engine.rehearsal import rehearse
 from videnhance.engine.result import Result
 from videnhance.engine.segments import SegmentRunner
 from videnhance.engine.work import Finished as FinishedSegment
-from videnhance.engine.work import WorkFolder, sync
+from videnhance.engine.work import WorkFolder
 from videnhance.job import settings, sort_options
 from videnhance.media.assemble import Assembler
-from videnhance.media.source import Losses
+from videnhance.media.encode import disk_error
+from videnhance.media.source import Losses, is_url
 from videnhance.media.verify import Proof, verify
 from videnhance.pipeline import Stop
 
@@ -44,8 +48,8 @@ def enhance(
 
     `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and
     of the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `listener`
-    hears of warnings and progress, on the calling thread. A run that was stopped or killed goes
-    on where it was when called again with the same arguments.
+    hears of progress on the calling thread, of warnings on any. A run that was stopped or killed
+    goes on where it was when called again with the same arguments.
 
     Raises the subclass of VidenhanceError that fits: UsageError, InputError, VerificationError,
     ResourceError, Interrupted.
@@ -55,10 +59,12 @@ def enhance(
     source, output = str(source), Path(output)
     wanted = settings(preset, sort_options(options))
     check_output(source, output, overwrite)
-    _check_report(report)
+    _check_report(report, source, output)
     work = WorkFolder(output)
     with work.held():
-        path = _spooled(work) if source == "-" else source
+        path = source
+        if source == "-" or (not is_url(source) and Path(source).is_fifo()):
+            path = _spooled(source, work)
         warnings: list[str] = []
 
         def tell(event: Event) -> None:
@@ -77,19 +83,22 @@ def enhance(
             downloading=DownloadNotice(tell),
             stop=stop.check,
         )
-        run = _Run(plan, work, tell, stop)
+        run = _Run(plan, work, tell, stop, overwrite)
         result = run.execute(began, warnings)
-        if report is not None:
-            _write_report(Path(report), result)
-        listener(Finished(result))
-        return result
+    listener(Finished(result))
+    if report is not None:
+        _write_report(Path(report), result)
+    return result
 
 
 class _Run:
     """One pass over a planned job."""
 
-    def __init__(self, plan: Plan, work: WorkFolder, tell: Listener, stop: Stop) -> None:
+    def __init__(
+        self, plan: Plan, work: WorkFolder, tell: Listener, stop: Stop, overwrite: bool
+    ) -> None:
         self.plan = plan
+        self.overwrite = overwrite
         self.work = work
         self.tell = tell
         self.stop = stop
@@ -99,6 +108,7 @@ class _Run:
         for message in self.plan.warnings:
             self.tell(Warned(message))
         job, differences = self.work.adopt(self.plan.job)
+        self.plan = replace(self.plan, job=job)
         if differences:
             self.tell(
                 Warned(
@@ -106,7 +116,7 @@ class _Run:
                     f"(different: {', '.join(differences)}); starting afresh."
                 )
             )
-        runner = SegmentRunner(self.plan, job, self.work, self.tell, self.stop)
+        runner = SegmentRunner(self.plan, self.work, self.tell, self.stop)
         there = runner.finished()
         self.tell(Planned(self.plan, sum(segment.frames for segment in there.values())))
         self.tell(Phase("rehearse"))
@@ -120,9 +130,7 @@ class _Run:
             self.tell(Warned(f"The source is damaged: {losses}. What could be decoded is kept."))
         self._assemble(segments)
         proof = self._verify([check.promise for check in agreed])
-        sync(self.work.partial_output)
-        self.work.partial_output.replace(Path(job.output))
-        self.work.remove()
+        self._hand_over(Path(job.output))
         return Result(
             output=Path(job.output),
             job=job,
@@ -135,6 +143,17 @@ class _Run:
             losses=losses,
             warnings=tuple(warnings),
         )
+
+    def _hand_over(self, output: Path) -> None:
+        if output.exists() and not self.overwrite:
+            raise UsageError(
+                f"{output} has appeared meanwhile; the finished file is at "
+                f"{self.work.partial_output}: move it, or give --overwrite."
+            )
+        try:
+            self.work.hand_over(output)
+        except OSError as exc:
+            raise disk_error(output, exc) from exc
 
     def _assemble(self, segments: Sequence[FinishedSegment]) -> None:
         parts = [segment.part for segment in segments if segment.part]
@@ -159,14 +178,21 @@ class _Run:
     def _verify(self, let_go: Sequence[str]) -> Proof:
         self.tell(Phase("verify"))
         job = self.plan.job
-        proof = verify(
-            job.source,
-            str(self.work.partial_output),
-            size=(job.clip.width, job.clip.height),
-            dropped=job.dropped,
-            let_go=let_go,
-            stop=self.stop.check,
-        )
+        try:
+            proof = verify(
+                job.source,
+                str(self.work.partial_output),
+                size=(job.clip.width, job.clip.height),
+                dropped=job.dropped,
+                let_go=let_go,
+                stop=self.stop.check,
+            )
+        except InputError as exc:
+            # The source was read before; what cannot be read is what was just written.
+            raise ResourceError(
+                f"The finished file cannot be read back ({exc}) The disk may be full or failing: "
+                "free some space and run the same command again, it goes on where it stopped."
+            ) from exc
         if not proof.kept:
             if shutil.disk_usage(self.work.path).free == 0:
                 raise ResourceError(
@@ -200,26 +226,36 @@ class DownloadNotice:
         self._tell(Warned(f"Downloading the weights {name}{size}."))
 
 
-def _spooled(work: WorkFolder) -> str:
-    """Standard input as a file: audio and proof need it again after the pictures."""
-    if sys.stdin is None or sys.stdin.isatty():
+def _spooled(source: str, work: WorkFolder) -> str:
+    """A pipe's content as a file: audio and proof need it again after the pictures."""
+    name = "Standard input" if source == "-" else source
+    if source == "-" and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Standard input is a terminal; pipe a recording into it.")
     try:
-        with work.spool.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        with (
+            nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as pipe,
+            work.spool.open("wb") as file,
+        ):
+            shutil.copyfileobj(pipe, file, 1 << 20)
     except OSError as exc:
         raise ResourceError(
-            f"Standard input could not be kept in {work.spool} ({exc.strerror}); "
-            "free some disk space."
+            f"{name} could not be kept in {work.spool} ({exc.strerror}); free some disk space."
         ) from exc
     if not work.spool.stat().st_size:
-        raise InputError("Standard input is empty; pipe a recording into it.")
+        raise InputError(f"{name} is empty; pipe a recording into it.")
     return str(work.spool)
 
 
-def _check_report(report: str | Path | None) -> None:
-    if report is not None and not Path(report).absolute().parent.is_dir():
+def _check_report(report: str | Path | None, source: str, output: Path) -> None:
+    if report is None:
+        return
+    path = Path(report).absolute()
+    if not path.parent.is_dir():
         raise UsageError(f"The folder of --report {report} does not exist; make it first.")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"--report {report} cannot be written; choose another file.")
+    if path in (output.absolute(), Path(source).absolute()):
+        raise UsageError(f"--report {report} is the source or the output; choose another file.")
 
 
 def _write_report(path: Path, result: Result) -> None:

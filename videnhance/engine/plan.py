@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
-from videnhance.core import ClipInfo, InputError, ResourceError, Stage, UsageError
-from videnhance.inference import Device, cards, plan_tile, select_device, weights
-from videnhance.inference.loading import is_path
+from videnhance.core import ResourceError, UsageError
+from videnhance.engine.settle import Downloading, settle
+from videnhance.inference import Device, select_device
 from videnhance.inference.tiling import free_memory
-from videnhance.job import Job, Settings
+from videnhance.job import Job, Settings, library_versions
 from videnhance.media.assemble import (
     MILLISECOND_MUXERS,
     container_format,
@@ -73,7 +72,7 @@ def make_plan(
     *,
     device_wish: str = "auto",
     drop_unsupported: bool = False,
-    downloading: Callable[[str, int, int | None], None] | None = None,
+    downloading: Downloading | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Demux the source, settle every option, check weights and container. Writes nothing.
@@ -83,9 +82,10 @@ def make_plan(
     muxer = container_format(output)
     source = probe(source_path)
     device = select_device(device_wish)
-    stages, clip, models, tiles = _settle(settings.stages, source.clip, device, downloading)
-    encoding = resolve_encoding(settings.encode, source, (clip.width, clip.height))
-    clip = encoded_clip(clip, encoding)
+    settled = settle(settings.stages, source.clip, device, downloading)
+    size = (settled.clip.width, settled.clip.height)
+    encoding = resolve_encoding(settings.encode, source, size)
+    clip = encoded_clip(settled.clip, encoding)
     need = clip.width * clip.height * _BYTES_PER_PIXEL * _FRAMES_IN_FLIGHT
     if need > free_memory():
         raise ResourceError(
@@ -98,7 +98,7 @@ def make_plan(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
-    timeline = read_timeline(source, sum(stage.warmup for stage in stages), stop)
+    timeline = read_timeline(source, sum(stage.warmup for stage in settled.stages), stop)
     if muxer in MILLISECOND_MUXERS and timeline.closest * 1000 < 1:
         raise UsageError(
             f"Frames of this source lie {float(timeline.closest) * 1000:.3f} ms apart, closer than "
@@ -116,54 +116,16 @@ def make_plan(
         muxer=muxer,
         dropped=dropped,
         drop_unsupported=drop_unsupported,
+        libraries=library_versions(),
         device=device.kind,
-        stages=stages,
+        stages=settled.stages,
         encoding=encoding,
         clip=clip,
-        models=models,
-        tiles=tiles,
+        models=settled.models,
+        tiles=settled.tiles,
         segments=timeline.segments,
     )
     return Plan(job, source, timeline, device, tuple(warnings))
-
-
-def _settle(
-    stages: tuple[Stage, ...],
-    clip: ClipInfo,
-    device: Device,
-    downloading: Callable[[str, int, int | None], None] | None,
-) -> tuple[tuple[Stage, ...], ClipInfo, dict[str, dict[str, str]], dict[str, int]]:
-    """Settled stages, the clip after them, and the digests and tiles of their models."""
-    settled = []
-    models: dict[str, dict[str, str]] = {}
-    tiles: dict[str, int] = {}
-    for stage in stages:
-        stage = stage.settle(clip, device.kind)
-        settled.append(stage)
-        after = stage.output(clip)
-        # A second network for one frame sees an image that is enlarged already.
-        for model, seen in zip(stage.models(clip), (clip, *repeat(after, 2)), strict=False):
-            models[model] = _digests(model, downloading)
-            tile = plan_tile(model, seen.width, seen.height, device=device)
-            if tile is not None:
-                tiles[model] = tile
-        clip = after
-    return tuple(settled), clip, models, tiles
-
-
-def _digests(
-    model: str, downloading: Callable[[str, int, int | None], None] | None
-) -> dict[str, str]:
-    if is_path(model):
-        path = Path(model).expanduser()
-        if not path.is_file():
-            raise InputError(f"There is no weight file {path}; check the path.")
-        files = [path]
-        if path.suffix.lower() == ".param":
-            files.append(path.with_suffix(".bin"))
-        return {file.name: weights.sha256(file) for file in files if file.is_file()}
-    card = cards.resolve(model)
-    return {p.name: weights.sha256(p) for p in weights.obtain(card, progress=downloading)}
 
 
 def _dropped(

@@ -109,11 +109,11 @@ def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, 
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         path = Path(folder, "sample.mkv")
         stamps: list[float] = []
+        encoder = SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate)
         with (
             Decoder(plan.source, plan.timeline) as decoder,
             Workers("enhance", meter, stop) as workers,
-            SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder,
-            Consumer(encoder.write, 2, "encode", meter, stop) as writing,
+            Consumer(encoder.write, 2, "encode", meter, stop, encoder.finish) as writing,
         ):
             began = time.monotonic()
             rt = JobRuntime(load=load, mapping=workers.map, warn=warn)

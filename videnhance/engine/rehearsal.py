@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
-from videnhance.core import Frame, UsageError
+from videnhance.core import Frame, InputError, UsageError
 from videnhance.engine.plan import Plan
 from videnhance.engine.work import WorkFolder
 from videnhance.kernels.resize import resize
@@ -22,20 +23,22 @@ def rehearse(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Ch
     """
     job, path = plan.job, work.segment_file(0)
     with Decoder(plan.source, plan.timeline) as decoder:
-        pairs = decoder.frames(plan.timeline.segments[0])
+        pairs = chain.from_iterable(map(decoder.frames, plan.timeline.segments))
         first = next((frame for frame, inside in pairs if inside), None)
     if first is None:
-        return ()
+        raise InputError(f"{job.source} holds no frame that can be decoded.")
     image = resize(first.data, job.clip.height, job.clip.width)
     frame = Frame(image, first.pts, first.duration)
-    with SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder:
-        encoder.write(frame)
-    assembler = Assembler(plan.source, work.rehearsal, job.muxer, job.dropped, stop)
-    part = Part(path, (frame.pts,), frame.duration, 0)
-    assembler.run([part], job.clip, plan.timeline.rate, only_beginning=True)
-    faults = rehearsal_faults(job.source, str(work.rehearsal), job.dropped)
-    path.unlink()
-    work.rehearsal.unlink()
+    try:
+        with SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder:
+            encoder.write(frame)
+        assembler = Assembler(plan.source, work.rehearsal, job.muxer, job.dropped, stop)
+        part = Part(path, (frame.pts,), frame.duration, 0)
+        assembler.run([part], job.clip, plan.timeline.rate, only_beginning=True)
+        faults = rehearsal_faults(job.source, str(work.rehearsal), job.dropped)
+    finally:
+        path.unlink(missing_ok=True)
+        work.rehearsal.unlink(missing_ok=True)
     agreed = tuple(f for f in faults if job.drop_unsupported and f.promise in MAY_BE_LET_GO)
     refused = [f for f in faults if f not in agreed]
     if refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from videnhance.core import Frame, Model, ResourceError
 from videnhance.engine.chain import chain
@@ -13,7 +13,6 @@ from videnhance.engine.plan import Plan
 from videnhance.engine.work import Finished, WorkFolder
 from videnhance.inference import load_model
 from videnhance.inference.runtime import JobRuntime
-from videnhance.job import Job
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import Losses
@@ -48,13 +47,12 @@ class SegmentRunner:
     def __init__(
         self,
         plan: Plan,
-        job: Job,
         work: WorkFolder,
         tell: Callable[[Event], None],
         stop: Stop,
     ) -> None:
         self.plan = plan
-        self.job = job
+        self.job = plan.job
         self.work = work
         self.tell = tell
         self.stop = stop
@@ -94,12 +92,11 @@ class SegmentRunner:
     def _run(self, todo: list[Segment], before: int) -> None:
         meter, stop = self.meter, self.stop
         with (
-            Decoder(self.plan.source, self.plan.timeline) as decoder,
-            Producer(
-                self._decoded(decoder, todo), _DECODED_AHEAD, "decode", meter, stop
-            ) as decoded,
+            Producer(self._decoded(todo), _DECODED_AHEAD, "decode", meter, stop) as decoded,
             Workers("enhance", meter, stop) as workers,
-            Consumer(self._encode, _ENCODED_BEHIND, "encode", meter, stop) as encoder,
+            Consumer(
+                self._encode, _ENCODED_BEHIND, "encode", meter, stop, self._abandon
+            ) as encoder,
         ):
             rt = JobRuntime(load=self._load, mapping=workers.map, warn=self._warn)
             for item in decoded:
@@ -117,13 +114,18 @@ class SegmentRunner:
     def _warn(self, message: str) -> None:
         self.tell(Warned(message))
 
-    def _decoded(self, decoder: Decoder, todo: list[Segment]) -> Iterator[_Decoded]:
-        """Everything to be decoded as one stream, so that a border costs no waiting."""
-        for segment in todo:
-            counted = Losses(**vars(decoder.losses))
-            yield _Begin(segment)
-            yield from decoder.frames(segment, self.plan.warmup)
-            yield _End(decoder.losses.since(counted))
+    def _decoded(self, todo: list[Segment]) -> Iterator[_Decoded]:
+        """Everything to be decoded as one stream, so that a border costs no waiting.
+
+        Opened and closed on the decoding thread: closing a file that another thread is reading
+        crashes FFmpeg.
+        """
+        with Decoder(self.plan.source, self.plan.timeline) as decoder:
+            for segment in todo:
+                counted = replace(decoder.losses)
+                yield _Begin(segment)
+                yield from decoder.frames(segment, self.plan.warmup)
+                yield _End(decoder.losses.since(counted))
 
     def _enhance(
         self,
@@ -168,6 +170,12 @@ class SegmentRunner:
             if self._encoder is not None:
                 self._encoder.finish()
             self.work.finish(self._segment.index, self._encoder, item.losses)
+            self._encoder = None
+
+    def _abandon(self) -> None:
+        """Close the file of a segment that was not finished; runs on the encoder's thread."""
+        if self._encoder is not None:
+            self._encoder.abandon()
 
     def _open_encoder(self) -> SegmentEncoder:
         index = self._segment.index if self._segment else 0

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any
 
 import filelock
 
-from videnhance.core import ResourceError, UsageError
+from videnhance.core import UsageError
 from videnhance.job import Job, read_saved
 from videnhance.media.assemble import Part
-from videnhance.media.encode import SegmentEncoder
+from videnhance.media.encode import SegmentEncoder, disk_error
 from videnhance.media.source import Losses
 
 
@@ -38,6 +38,7 @@ class WorkFolder:
     """`OUTPUT.videnhance/`. A segment counts once its manifest stands; that is written last."""
 
     def __init__(self, output: Path) -> None:
+        output = output.absolute()
         self.path = output.with_name(output.name + ".videnhance")
         self.partial_output = self.path / f"{output.name}.part"
         self.rehearsal = self.path / f"rehearsal{output.suffix}"
@@ -63,9 +64,9 @@ class WorkFolder:
         try:
             yield
         finally:
-            lock.release()
             if not self.holds_work:
-                self.remove()
+                self._remove()
+            lock.release()
 
     @property
     def holds_work(self) -> bool:
@@ -121,26 +122,41 @@ class WorkFolder:
                 "delay": encoder.delay,
                 "sha256": _digest(encoder.path),
             }
-            sync(encoder.path)
+            self._written(encoder.path, lambda: sync(encoder.path))
             encoder.path.replace(file)
         self._write(f"{index:05}.json", lambda path: path.write_text(json.dumps(manifest)))
 
-    def _write(self, name: str, write: Any) -> None:
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
         """Write a small file whole or not at all, and past a power cut."""
         temporary = self.path / f"{name}.part"
-        try:
+
+        def whole() -> None:
             write(temporary)
             sync(temporary)
             temporary.replace(self.path / name)
             sync(self.path)
-        except OSError as exc:
-            raise ResourceError(
-                f"Writing {self.path / name} failed ({exc.strerror}); free some disk space and "
-                "run the same command again, it goes on where it stopped."
-            ) from exc
 
-    def remove(self) -> None:
-        """Delete the folder; the output stands."""
+        self._written(self.path / name, whole)
+
+    def _written(self, path: Path, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as exc:
+            raise disk_error(path, exc) from exc
+
+    def hand_over(self, output: Path) -> None:
+        """Give the finished file its name, past a power cut, and let go of the work."""
+        sync(self.partial_output)
+        self.partial_output.replace(output)
+        sync(output.parent)
+        for manifest in self.path.glob("[0-9]*.json"):
+            manifest.unlink()
+
+    def _remove(self) -> None:
+        """Delete the folder, the lock last: nobody else may begin in it meanwhile."""
+        for path in self.path.iterdir():
+            if path.name != "lock":
+                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, True)
         shutil.rmtree(self.path, ignore_errors=True)
 
 

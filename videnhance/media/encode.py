@@ -263,8 +263,11 @@ class SegmentEncoder:
     ) -> None:
         if kind is None:
             self.finish()
-            return
-        # The file is thrown away; the first error is the one that matters.
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file as it is: it is thrown away, and an earlier error is what matters."""
         with suppress(OSError, ValueError):
             self._container.close()
 

@@ -1,0 +1,79 @@
+"""Decide what the stages left open, and see to the networks they need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from videnhance.core import ClipInfo, InputError, Stage
+from videnhance.inference import Device, cards, plan_tile, weights
+from videnhance.inference.loading import is_path
+
+Downloading = Callable[[str, int, int | None], None]
+
+_SCALE_OF_FILES = 2
+"""Assumed of a weight file that runs more than once; it is not opened before the job runs."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Settled stages, the clip after them, and their models' weights and tiles."""
+
+    stages: tuple[Stage, ...]
+    clip: ClipInfo
+    models: dict[str, dict[str, str]]
+    """The sha256 of every weight file, by model and file name."""
+    tiles: dict[str, int]
+    """Sides of the tiles that fit into the memory free now; none for whole frames."""
+
+
+def settle(
+    stages: Sequence[Stage],
+    clip: ClipInfo,
+    device: Device,
+    downloading: Downloading | None = None,
+) -> Settled:
+    """Settle stages for a clip on a device; missing weights are downloaded.
+
+    Raises UsageError, InputError or ResourceError.
+    """
+    settled = []
+    models: dict[str, dict[str, str]] = {}
+    tiles: dict[str, int] = {}
+    for stage in stages:
+        stage = stage.settle(clip, device.kind)
+        settled.append(stage)
+        after = stage.output(clip)
+        for model in stage.models(clip):
+            models[model] = _digests(model, downloading)
+            width, height = _largest_input(model, clip, after)
+            tile = plan_tile(model, width, height, device=device)
+            if tile is not None:
+                tiles[model] = tile
+        clip = after
+    return Settled(tuple(settled), clip, models, tiles)
+
+
+def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:
+    """Width and height of the largest image a network sees: the last pass of several ends at
+    the output's size."""
+    scale = _SCALE_OF_FILES if is_path(model) else cards.resolve(model).scale
+    return (
+        max(clip.width, math.ceil(after.width / scale)),
+        max(clip.height, math.ceil(after.height / scale)),
+    )
+
+
+def _digests(model: str, downloading: Downloading | None) -> dict[str, str]:
+    if not is_path(model):
+        card = cards.resolve(model)
+        return {p.name: weights.sha256(p) for p in weights.obtain(card, progress=downloading)}
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise InputError(f"There is no weight file {path}; check the path.")
+    files = [path]
+    if path.suffix.lower() == ".param":
+        files.append(path.with_suffix(".bin"))
+    return {file.name: weights.sha256(file) for file in files if file.is_file()}
