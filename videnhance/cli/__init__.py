@@ -17,8 +17,13 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     from videnhance.cli.app import app
+    from videnhance.cli.ending import leave
 
-    app(prog_name="videnhance")
+    try:
+        app(prog_name="videnhance")
+    except SystemExit as exc:
+        # Everything is closed; taking numba and OpenCV apart would cost half a second.
+        leave(exc.code if isinstance(exc.code, int) else 0)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

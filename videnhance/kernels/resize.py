@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,15 +10,12 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 
-Kernel = Literal["cubic", "lanczos3"]
-
 _Plane = NDArray[np.float32]
 
 
-def resize(image: Image, height: int, width: int, kernel: Kernel = "cubic") -> Image:
-    """Resize (3, H, W) to (3, height, width).
+def resize(image: Image, height: int, width: int) -> Image:
+    """Resize (3, H, W) to (3, height, width) with the Catmull-Rom kernel (a = -0.5; Keys 1981).
 
-    `cubic` is Catmull-Rom (a = -0.5; Keys 1981), `lanczos3` the sinc windowed by its main lobe.
     For a reduction the kernel is widened by the factor, so nothing aliases. Excursions beyond
     0..1, in the source or by overshoot, are kept. At its own size the image itself is returned.
     Raises ValueError for a size below 1.
@@ -33,20 +29,26 @@ def resize(image: Image, height: int, width: int, kernel: Kernel = "cubic") -> I
     # Plane by plane, so that what is worked on stays in the cache.
     for plane, out in zip(image, result, strict=True):
         # Rows are cheap to gather and columns are not, hence the transposes.
-        tall = _along_rows(plane, height, kernel)
-        out[...] = _turned(_along_rows(_turned(tall), width, kernel))
+        tall = _along_rows(plane, height)
+        out[...] = _turned(_along_rows(_turned(tall), width))
     return result
+
+
+def enlarge_linear(image: Image, height: int, width: int) -> Image:
+    """Enlarge (3, H, W) to (3, height, width) by straight lines: ten times quicker, and softer."""
+    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in image]
+    return np.asarray(planes, np.float32)
 
 
 def _turned(plane: _Plane) -> _Plane:
     return np.asarray(cv2.transpose(plane), np.float32)
 
 
-def _along_rows(plane: _Plane, height: int, kernel: Kernel) -> _Plane:
+def _along_rows(plane: _Plane, height: int) -> _Plane:
     """Resize (H, W) to (height, W)."""
     if plane.shape[0] == height:
         return plane
-    indices, weights = _taps(plane.shape[0], height, kernel)
+    indices, weights = _taps(plane.shape[0], height)
     result = np.zeros((height, plane.shape[1]), np.float32)
     gathered = np.empty_like(result)
     for index, weight in zip(indices, weights, strict=True):
@@ -58,16 +60,16 @@ def _along_rows(plane: _Plane, height: int, kernel: Kernel) -> _Plane:
 
 
 @lru_cache(maxsize=64)
-def _taps(before: int, after: int, kernel: Kernel) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _taps(before: int, after: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """For every tap, which sample each output takes and how much of it; shape (taps, after)."""
     factor = before / after
     widening = max(1.0, factor)
-    support = (2 if kernel == "cubic" else 3) * widening
+    support = 2 * widening
     centre = (np.arange(after) + 0.5) * factor - 0.5
     first = np.floor(centre - support) + 1
     index = first + np.arange(int(np.ceil(2 * support)))[:, None]
     distance = np.abs(index - centre) / widening
-    weight = _catmull_rom(distance) if kernel == "cubic" else _lanczos3(distance)
+    weight = _catmull_rom(distance)
     weight /= weight.sum(axis=0)
     return np.clip(index, 0, before - 1).astype(np.intp), weight.astype(np.float32)
 
@@ -76,7 +78,3 @@ def _catmull_rom(x: NDArray[np.float64]) -> NDArray[np.float64]:
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
-
-
-def _lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)

@@ -110,7 +110,7 @@ class Upscale:
         return rt.map(enlarge, frames, workers)
 
     def _enlarge(self, frame: Frame, networks: list[Model], height: int, width: int) -> Frame:
-        from videnhance.kernels.resize import resize
+        from videnhance.kernels.resize import enlarge_linear, resize
 
         if not networks:
             return replace(frame, data=resize(frame.data, height, width))
@@ -118,13 +118,13 @@ class Upscale:
         result = _detailed(clipped, networks, height, width)
         if _is_grey(clipped):
             # Networks tint black-and-white film by a code value or three.
-            result = result.mean(axis=0, keepdims=True).repeat(3, axis=0)
+            result = _without_colour(result)
         if self.strength < 1:
             plain = resize(clipped, height, width)
             result = plain + self.strength * (result - plain)
         beyond = frame.data - clipped
         if beyond.any():
-            result = result + resize(beyond, height, width)
+            result = result + enlarge_linear(beyond, height, width)
         return replace(frame, data=result)
 
 
@@ -132,6 +132,15 @@ def _is_grey(image: Image) -> bool:
     """Whether an image has no colour, to a quarter of an 8-bit code value."""
     red, green, blue = image
     return bool(abs(red - green).max() < _GREY and abs(blue - green).max() < _GREY)
+
+
+def _without_colour(image: Image) -> Image:
+    """The mean of the channels in all three."""
+    grey = image[0] + image[1]
+    grey += image[2]
+    grey *= 1 / 3
+    image[:] = grey
+    return image
 
 
 def _detailed(image: Image, networks: list[Model], height: int, width: int) -> Image:
