@@ -1,0 +1,83 @@
+"""What the engine refuses or notices around a job: reports, outputs that appear, pipes, options."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from videnhance.core import ClipInfo, Frame, UsageError
+from videnhance.engine import Event, Phase, enhance, enhance_frames
+
+CLIP = ClipInfo(8, 6, Fraction(1, 25), Fraction(25))
+
+
+@pytest.fixture
+def source(ffmpeg: Any) -> Path:
+    return Path(ffmpeg.clip("guard.mkv", "-c:v", "libx264", seconds=0.4))
+
+
+def test_a_report_never_replaces_the_source_or_the_output(source: Path, tmp_path: Path) -> None:
+    before = source.read_bytes()
+    for report in (source, tmp_path / "out.mkv", tmp_path):
+        with pytest.raises(UsageError, match="--report"):
+            enhance(source, tmp_path / "out.mkv", strength=0, report=report)
+    assert source.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_holds_job_and_proof(source: Path, tmp_path: Path) -> None:
+    enhance(source, tmp_path / "out.mkv", strength=0, report=tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["proof"]["kept"]
+    assert report["job"]["libraries"]["av"]
+    assert report["frames"] == 10
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+
+    def appear(event: Event) -> None:
+        if event == Phase("verify"):
+            output.write_text("somebody else's")
+
+    with pytest.raises(UsageError, match="appeared meanwhile"):
+        enhance(source, output, strength=0, listener=appear)
+    assert output.read_text() == "somebody else's"
+    assert (tmp_path / "out.mkv.videnhance" / "out.mkv.part").stat().st_size
+    assert enhance(source, output, strength=0, overwrite=True).proof.kept
+    assert not (tmp_path / "out.mkv.videnhance").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_read_once(source: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(source.read_bytes()))
+    feeder.start()
+    result = enhance(pipe, tmp_path / "out.mkv", strength=0)
+    feeder.join()
+    assert result.frames == 10
+
+
+def test_frames_take_no_encoder_options() -> None:
+    with pytest.raises(UsageError, match="leave out crf"):
+        enhance_frames(iter(()), CLIP, crf=18)
+
+
+def test_an_unknown_option_is_named_with_its_neighbour() -> None:
+    with pytest.raises(UsageError, match="did you mean crf"):
+        enhance_frames(iter(()), CLIP, crff=18)
+
+
+def test_frames_of_ones_own_are_enhanced_in_order() -> None:
+    image = np.full((3, 6, 8), 0.25, np.float32)
+    frames = [Frame(image, pts) for pts in (0, 2, 7)]
+    made = list(enhance_frames(iter(frames), CLIP, scale=3, strength=0))
+    assert [(f.pts, f.width, f.height) for f in made] == [(0, 24, 18), (2, 24, 18), (7, 24, 18)]
