@@ -54,10 +54,10 @@ def videnhance() -> Contestant:
     options = ["--model", MODEL, "--scale", str(SCALE), "--device", "cpu", "--quiet", "--overwrite"]
     return Contestant(
         "videnhance",
-        f"defaults: ncnn, x264 {PRESET}, crf {CRF}",
+        f"defaults: x264 {PRESET}, crf {CRF}",
         lambda clip, output: [*command, str(clip), str(output), *options],
         lambda clip: [sys.executable, str(HERE / "bare_network.py"), str(clip), MODEL, str(SCALE)],
-        measure.versions(("ncnn", "av", "numpy", "opencv-python-headless")),
+        measure.versions(("numba", "av", "numpy", "opencv-python-headless")),
     )
 
 

@@ -10,7 +10,7 @@ import typer
 
 from videnhance.cli.ending import PlainSpeaker, answering
 
-_PACKAGES = ("av", "numpy", "opencv-python-headless", "ncnn", "torch", "spandrel")
+_PACKAGES = ("av", "numpy", "opencv-python-headless", "numba", "ncnn", "torch", "spandrel")
 
 
 def doctor() -> None:

@@ -24,7 +24,7 @@ from videnhance.engine import Progress as Progressed
 
 _PHASES = {
     "plan": "Planning",
-    "rehearse": "Rehearsing",
+    "rehearse": "Trying the container",
     "run": "Enhancing",
     "measure": "Measuring",
     "assemble": "Assembling",

@@ -90,4 +90,4 @@ def resolve(name: str, scale: float | None = None) -> Card:
     names = sorted({*known, *(card.family for card in known.values())})
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}" if near else f"choose one of {', '.join(names)}"
-    raise UsageError(f"There is no model or weight file named {name!r}; {hint}?")
+    raise UsageError(f"There is no model or weight file named {name!r}; {hint}.")

@@ -12,7 +12,7 @@ from videnhance.core import ClipInfo, Frame, Image, Knob, Model, Runtime, UsageE
 
 # Kernels and inference are imported where they are used: help pages import this module.
 
-_CPU_MODEL = "realesr-animevideov3"  # some 60 times cheaper than x4plus, and good on real footage
+_CPU_MODEL = "realesr-animevideov3"  # some 25 times cheaper than x4plus, and good on real footage
 _GPU_MODEL = "realesrgan-x4plus"
 _USUAL_SCALE = 2.0
 _LARGEST_SCALE = 8
