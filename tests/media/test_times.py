@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from videnhance.core import Frame
+from videnhance.engine import enhance
 from videnhance.media.assemble import Assembler, Part, container_format
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder, encoded_clip, resolve_encoding
@@ -196,3 +198,62 @@ def test_each_segment_can_be_decoded_alone(shuffled_source: SourceInfo, tmp_path
     assert packets[0].is_keyframe
     assert sorted(p.pts for p in packets if p.pts is not None) == list(range(9))
     assert encoder.pts == [number * number for number in range(9)]
+
+
+def _retimed(path: Path, pts: list[int]) -> None:
+    """Pictures whose presentation times are not those that their order asks for."""
+    container: Any
+    unit = Fraction(1, 1000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuvj420p"
+        stream.time_base = stream.codec_context.time_base = unit
+        for number, stamp in enumerate(pts):
+            frame = _picture(number)
+            frame.pts, frame.time_base = 40 * number, unit
+            for packet in stream.encode(frame):
+                packet.time_base = unit
+                packet.pts, packet.dts = stamp, 40 * number - 80
+                container.mux(packet)
+
+
+@pytest.mark.parametrize(("count", "number", "wrong"), [(10, 5, 160), (45, 40, 1555)])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_repeated_time_is_moved_where_every_container_can_tell_it_apart(
+    tmp_path: Path, suffix: str, count: int, number: int, wrong: int
+) -> None:
+    path, output = tmp_path / "source.mp4", tmp_path / f"out{suffix}"
+    _retimed(path, [wrong if n == number else 40 * n for n in range(count)])
+    result = enhance(path, output, strength=0, scale=1, device="cpu")
+    assert result.proof.kept
+    assert result.losses.retimed == 1
+    assert result.frames == count
+    with av.open(str(output)) as container:
+        stream = container.streams.video[0]
+        shown = sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size)
+    assert all(b - a >= Fraction(9, 1000) for a, b in pairwise(shown))
+
+
+def test_frames_without_times_follow_those_with_some(
+    ffmpeg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = probe(str(ffmpeg.clip("late.mp4", "-c:v", "mpeg4", "-output_ts_offset", "7")))
+    line = read_timeline(source)
+    decoded = Decoder._decoded
+
+    def gappy(self: Decoder, container: Any, stream: Any) -> Any:
+        for number, (frame, stamp) in enumerate(decoded(self, container, stream)):
+            yield frame, None if number in lost else stamp
+
+    monkeypatch.setattr(Decoder, "_decoded", gappy)
+    lost = {3, 4, 29}
+    with Decoder(source, replace(line, stamps=())) as decoder:
+        times = [picture.pts for picture, _ in decoder.pictures(line.segments[0])]
+    assert times == list(line.stamps)
+    assert decoder.losses.retimed == 3
+    lost = set(range(30))
+    with Decoder(source, replace(line, stamps=())) as decoder:
+        times = [picture.pts for picture, _ in decoder.pictures(line.segments[0])]
+    assert times == [stamp - line.stamps[0] for stamp in line.stamps]
+    assert not decoder.losses

@@ -13,12 +13,12 @@ from videnhance.inference import Device, select_device
 from videnhance.inference.tiling import free_memory
 from videnhance.job import Job, Settings, library_versions
 from videnhance.media.assemble import (
-    MILLISECOND_MUXERS,
     container_format,
     holding_formats,
     unsupported_streams,
 )
 from videnhance.media.encode import carries_hdr, encoded_clip, resolve_encoding
+from videnhance.media.matroska import MATROSKA_MUXERS
 from videnhance.media.source import SourceInfo, is_url, probe
 from videnhance.media.timeline import Timeline, read_timeline
 
@@ -84,7 +84,8 @@ def make_plan(
     device = select_device(device_wish)
     settled = settle(settings.stages, source.clip, device, downloading)
     size = (settled.clip.width, settled.clip.height)
-    encoding = resolve_encoding(settings.encode, source, size)
+    warnings = list(source.warnings)
+    encoding = resolve_encoding(settings.encode, source, size, warnings.append)
     clip = encoded_clip(settled.clip, encoding)
     need = clip.width * clip.height * _BYTES_PER_PIXEL * _FRAMES_IN_FLIGHT
     if need > free_memory():
@@ -92,14 +93,13 @@ def make_plan(
             f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, more "
             "than is free; choose a smaller --scale."
         )
-    warnings = list(source.warnings)
     if (source.hdr.mastering or source.hdr.light) and not carries_hdr(encoding):
         raise UsageError(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
     timeline = read_timeline(source, sum(stage.warmup for stage in settled.stages), stop)
-    if muxer in MILLISECOND_MUXERS and timeline.closest * 1000 < 1:
+    if muxer in MATROSKA_MUXERS and timeline.closest * 1000 < 1:
         raise UsageError(
             f"Frames of this source lie {float(timeline.closest) * 1000:.3f} ms apart, closer than "
             f"{output.suffix} can tell apart; write .mp4 instead."

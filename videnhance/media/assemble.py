@@ -16,15 +16,21 @@ import av
 
 from videnhance.core import ClipInfo, UsageError
 from videnhance.media.encode import disk_error
-from videnhance.media.matroska import write_sample_aspect_ratio
+from videnhance.media.matroska import MATROSKA_MUXERS, write_sample_aspect_ratio
 from videnhance.media.repair import timed_packets
-from videnhance.media.source import Losses, SourceInfo, StreamInfo, open_source, read_packets
+from videnhance.media.source import (
+    Losses,
+    SourceInfo,
+    StreamInfo,
+    file_name,
+    open_source,
+    read_packets,
+)
 
 _FORMATS = {
     ".mkv": "matroska", ".webm": "webm", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov",
     ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts",
 }  # fmt: skip
-MILLISECOND_MUXERS = ("matroska", "webm")
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
 _COARSEST_MOVIE_TIMESCALE = 10_000
 # What a muxer writes itself, or what describes the old file's bytes rather than the recording.
@@ -158,9 +164,9 @@ class Assembler:
         """
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.source.path))
-            first = stack.enter_context(av.open(str(parts[0].path)))
+            first = stack.enter_context(av.open(file_name(parts[0].path)))
             options = self._options(kept_metadata(source.metadata))
-            output: Any = av.open(str(self.output), "w", format=self.muxer, options=options)
+            output: Any = av.open(file_name(self.output), "w", format=self.muxer, options=options)
             try:
                 video, copies = self._add_streams(output, source, first, clip, rate)
                 self._add_rest(output, source)
@@ -176,7 +182,7 @@ class Assembler:
                     self.stop()
                     output.mux(packet)
                 output.close()
-                if self.muxer in ("matroska", "webm") and clip.sample_aspect_ratio != 1:
+                if self.muxer in MATROSKA_MUXERS and clip.sample_aspect_ratio != 1:
                     write_sample_aspect_ratio(self.output, clip)
             except OSError as exc:
                 raise disk_error(self.output, exc) from exc
@@ -199,8 +205,10 @@ class Assembler:
             while scale < _COARSEST_MOVIE_TIMESCALE:
                 scale *= 10
             return options | {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
-        if self.muxer == "matroska":
-            return options | {"default_mode": "passthrough"}
+        if self.muxer in MATROSKA_MUXERS:
+            # Sound that begins before the picture (encoder priming) lies before zero; moving all
+            # streams to make room would take the frames off their times.
+            return options | {"default_mode": "passthrough", "avoid_negative_ts": "disabled"}
         return options
 
     def _add_streams(
@@ -257,7 +265,7 @@ class Assembler:
         done, base = 0, 0
         for part in parts:
             segment: Any
-            with av.open(str(part.path)) as segment:
+            with av.open(file_name(part.path)) as segment:
                 for packet in segment.demux(segment.streams.video[0]):
                     if packet.size == 0:
                         continue
@@ -298,9 +306,14 @@ def _copy_stream(output: Any, stream: Any) -> Any:
     return copy
 
 
+def attachment_name(stream: Any) -> str:
+    """The file name of an attachment; Matroska demands one."""
+    return stream.metadata.get("filename") or "attachment"
+
+
 def _add_attachment(output: Any, stream: Any) -> None:
     copy = output.add_attachment(
-        stream.metadata.get("filename") or "attachment",
+        attachment_name(stream),
         stream.metadata.get("mimetype") or "application/octet-stream",
         stream.data,
     )

@@ -1,4 +1,4 @@
-"""Read a file as the proof compares it: what it says of itself, its frames, its packets."""
+"""Read a file as the proof compares it: what it says of itself, its files, its packets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from fractions import Fraction
 from typing import Any
 
 from videnhance.media.assemble import (
+    attachment_name,
     cover_picture,
     is_chapter_track,
     is_cover,
     kept_metadata,
     stream_metadata,
 )
-from videnhance.media.decode import Decoder
 from videnhance.media.repair import timed_packets
 from videnhance.media.source import Losses, SourceInfo, open_source, probe
-from videnhance.media.timeline import Segment, read_timeline
-
-_WHOLE = Segment(0, None, None, None)
 
 
 @dataclass
@@ -42,11 +39,32 @@ class Times:
 
 @dataclass
 class Copy:
-    """What a stream's packets amount to, however a container cuts them."""
+    """What a stream's packets amount to, however a container cuts them.
+
+    `times` has one entry per packet; its place among the stream's bytes is in `offsets`.
+    """
 
     times: Times
+    offsets: array[int] = field(default_factory=lambda: array("q"))
     digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    count: int = 0
+    size: int = 0
+
+    def add(self, packet: Any) -> None:
+        """Take in the next packet; one without a presentation time counts by its decoding time."""
+        payload = _payload(packet)
+        self.digest.update(payload)
+        self.offsets.append(self.size)
+        self.size += len(payload)
+        self.times.ticks.append(packet.dts if packet.pts is None else packet.pts)
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file that a recording carries: a cover picture (which has no name of its own) or other."""
+
+    index: int
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +76,8 @@ class Description:
     dispositions: dict[int, int]
     copied: tuple[int, ...]
     """Streams beside the video whose packets are copied."""
-    covers: tuple[bytes, ...]
-    attachments: tuple[bytes, ...]
+    covers: tuple[Attached, ...]
+    attachments: tuple[Attached, ...]
     chapters: tuple[tuple[Fraction, Fraction, str], ...]
     metadata: dict[str, str]
 
@@ -71,10 +89,8 @@ class Description:
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file: the times of its frames, and its other streams' packets."""
+    """The packets of a file's streams beside the video."""
 
-    frames: Times
-    losses: Losses
     copies: dict[int, Copy]
     earliest: Fraction | None
     """The first time of any packet, decoding times included."""
@@ -86,12 +102,17 @@ def describe(path: str) -> Description:
     container: Any
     with open_source(path) as container:
         copied = []
-        covers: list[bytes] = []
+        covers: list[Attached] = []
+        attachments: list[Attached] = []
         for stream in container.streams:
-            if stream.index == info.video or stream.type == "attachment":
+            if stream.index == info.video:
                 continue
-            if is_cover(stream):
-                covers.append(cover_picture(path, stream.index))
+            if stream.type == "attachment":
+                name = attachment_name(stream)
+                attachments.append(Attached(stream.index, name, _digest(stream.data)))
+            elif is_cover(stream):
+                picture = cover_picture(path, stream.index)
+                covers.append(Attached(stream.index, "", _digest(picture)))
             elif not is_chapter_track(container, stream):
                 copied.append(stream.index)
         return Description(
@@ -100,21 +121,15 @@ def describe(path: str) -> Description:
             dispositions={s.index: int(s.disposition) for s in container.streams},
             copied=tuple(copied),
             covers=tuple(covers),
-            attachments=tuple(s.data for s in container.streams if s.type == "attachment"),
+            attachments=tuple(attachments),
             chapters=tuple(_chapter(c) for c in container.chapters()),
             metadata=kept_metadata(container.metadata),
         )
 
 
 def read_content(description: Description, stop: Callable[[], None]) -> Content:
-    """Decode the video and read every other packet; `stop` is called often and may raise."""
+    """Read every packet without decoding any; `stop` is called often and may raise."""
     info = description.info
-    frames = Times(info.clip.time_base)
-    with Decoder(info, read_timeline(info, stop=stop)) as decoder:
-        for picture, _ in decoder.pictures(_WHOLE):
-            stop()
-            frames.ticks.append(picture.pts)
-        losses = decoder.losses
     earliest: Fraction | None = None
     with open_source(info.path) as container:
         streams = [container.streams[index] for index in (info.video, *description.copied)]
@@ -125,13 +140,13 @@ def read_content(description: Description, stop: Callable[[], None]) -> Content:
                 time = packet.dts * packet.time_base
                 earliest = time if earliest is None else min(time, earliest)
             copy = copies.get(packet.stream.index)
-            if copy is None:
-                continue
-            copy.count += 1
-            copy.digest.update(_payload(packet))
-            if packet.pts is not None:
-                copy.times.ticks.append(packet.pts)
-    return Content(frames, losses, copies, earliest)
+            if copy is not None:
+                copy.add(packet)
+    return Content(copies, earliest)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _payload(packet: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -172,23 +173,41 @@ class Decoder:
         line = self.timeline
         usual = max(1, round(1 / (line.rate * line.time_base)))
         previous: int | None = None
+        timed = False
         for number, (frame, stamp) in enumerate(decoded):
             if frame.is_corrupt:
                 self._seen.corrupt_frames += 1
-            pts = self._stamp(number, stamp)
+            timed = timed or stamp is not None
+            pts = self._stamp(number, stamp, timed)
             duration = int(frame.duration or usual)
             if pts is None or (previous is not None and pts <= previous):
                 self._seen.retimed += 1
-                pts = 0 if previous is None else previous + (usual if pts is None else 1)
+                if previous is None:
+                    pts = 0
+                else:
+                    pts = previous + (usual if pts is None else self._room(previous, usual))
             previous = pts
             yield Picture(frame, pts, duration, number)
 
-    def _stamp(self, number: int, stamp: int | None) -> int | None:
+    def _room(self, previous: int, usual: int) -> int:
+        """How far behind its predecessor a frame goes whose own time is taken.
+
+        Half way to the next frame, so that also a container that counts milliseconds can tell
+        the two apart, and the next frame keeps its time.
+        """
+        stamps = self.timeline.stamps
+        at = bisect_right(stamps, previous)
+        gap = stamps[at] - previous if at < len(stamps) else usual
+        return max(1, min(gap, usual) // 2)
+
+    def _stamp(self, number: int, stamp: int | None, timed: bool) -> int | None:
+        """The time of a frame; `timed` where the decoder has given this or an earlier one a time.
+
+        Counting from zero is for streams without any; others may begin elsewhere.
+        """
         line = self.timeline
         if not line.stamps:
-            if stamp is not None:
-                return stamp
-            return round(number / (line.rate * line.time_base))
+            return stamp if timed else round(number / (line.rate * line.time_base))
         if not self.source.ordered:
             return line.stamps[number] if number < len(line.stamps) else None
         return stamp

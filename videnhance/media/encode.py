@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -26,11 +26,12 @@ from videnhance.media.encoding import CODECS, FIXED_PARAMS, EncodeOptions
 from videnhance.media.pixels import (
     depth,
     from_image,
+    holds_images,
     nearest_pix_fmt,
     resolve_chroma_location,
 )
 from videnhance.media.side_data import Hdr
-from videnhance.media.source import SourceInfo
+from videnhance.media.source import SourceInfo, file_name
 
 _TICK = Fraction(1, 1000)  # Matroska's own; a segment's frames are numbered in it, not timed
 _DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding times rising
@@ -50,33 +51,41 @@ class Encoding:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int, int]) -> Encoding:
+def resolve_encoding(
+    wanted: EncodeOptions,
+    source: SourceInfo,
+    size: tuple[int, int],
+    warn: Callable[[str], None] = lambda message: None,
+) -> Encoding:
     """Fill in what the user left open, for an output of `size` (width, height).
 
-    Raises UsageError for what the encoder cannot do.
+    `warn` hears of choices that the user may not expect. Raises UsageError for what the encoder
+    cannot do.
     """
     name = wanted.codec
     if name == "auto":
         name = "x265" if source.clip.bit_depth > 8 else "x264"
     codec = CODECS[name]
     try:
-        formats = [f.name for f in av.codec.Codec(codec.encoder, "w").video_formats or ()]
+        known = [f.name for f in av.codec.Codec(codec.encoder, "w").video_formats or ()]
     except av.codec.codec.UnknownCodecError as exc:
         raise UsageError(
             f"This FFmpeg build has no {codec.encoder}; choose another --codec."
         ) from exc
-    pix_fmt = wanted.pix_fmt or _fitting_pix_fmt(source.pix_fmt, formats, size, codec.encoder)
+    formats = [form for form in known if _is_writable(form, codec.encoder, source.clip)]
+    pix_fmt = wanted.pix_fmt or _fitting_pix_fmt(source.pix_fmt, formats, size, codec.encoder, warn)
     if pix_fmt not in formats:
         raise UsageError(
-            f"{name} cannot encode pixel format {pix_fmt}; choose among {', '.join(formats)}."
+            f"{name} cannot encode this source in pixel format {pix_fmt}; "
+            f"choose among {', '.join(formats)}."
         )
     options = dict(codec.options)
-    if wanted.crf is not None and codec.crf_range is None:
+    if wanted.crf is not None and codec.crf is None:
         raise UsageError(f"{name} has no --crf; leave it out.")
-    if codec.crf_range is not None:
-        low, high = codec.crf_range
-        crf = codec.crf if wanted.crf is None else wanted.crf
-        if crf is None or not low <= crf <= high:
+    if codec.crf is not None:
+        usual, low, high = codec.crf
+        crf = usual if wanted.crf is None else wanted.crf
+        if not low <= crf <= high:
             raise UsageError(f"--crf {crf:g} is outside {low:g} to {high:g} of {name}.")
         options["crf"] = f"{crf:g}"
     if wanted.encoder_preset is not None and codec.preset_key is None:
@@ -93,7 +102,7 @@ def resolve_encoding(wanted: EncodeOptions, source: SourceInfo, size: tuple[int,
             params.update(p.partition("=")[::2] for p in value.split(":"))
         else:
             options[key] = value
-        if key in _OTHER_RATE_CONTROLS and codec.crf_range and name != "vp9":
+        if key in _OTHER_RATE_CONTROLS and codec.crf and name != "vp9":
             # These encoders heed --crf alone where both are set.
             if wanted.crf is not None:
                 raise UsageError(f"--encoder-option {item} and --crf exclude each other.")
@@ -116,7 +125,21 @@ def encoded_clip(clip: ClipInfo, encoding: Encoding) -> ClipInfo:
     return replace(clip, colour=colour)
 
 
-def _fitting_pix_fmt(source: str, formats: list[str], size: tuple[int, int], encoder: str) -> str:
+def _is_writable(pix_fmt: str, encoder: str, clip: ClipInfo) -> bool:
+    """Whether frames of a clip can be turned into a format that an encoder takes."""
+    if pix_fmt.startswith(("grayf", "gbrpf")):
+        return False  # FFV1 lists these, but they are experimental
+    colour = encoded_clip(clip, Encoding(encoder, pix_fmt)).colour
+    return holds_images(pix_fmt, full_range=colour.full_range)
+
+
+def _fitting_pix_fmt(
+    source: str,
+    formats: list[str],
+    size: tuple[int, int],
+    encoder: str,
+    warn: Callable[[str], None],
+) -> str:
     """The format that loses least; H.264, HEVC and AV1 cannot halve the chroma of odd sides."""
     chosen = nearest_pix_fmt(source, formats, monochrome=encoder == "ffv1")
     if encoder in ("libvpx-vp9", "ffv1"):
@@ -132,7 +155,12 @@ def _fitting_pix_fmt(source: str, formats: list[str], size: tuple[int, int], enc
             f"{encoder} needs even sides, not {size[0]}x{size[1]}; choose another --scale or "
             "--codec."
         )
-    return nearest_pix_fmt(source, full)
+    larger = nearest_pix_fmt(source, full)
+    warn(
+        f"{size[0]}x{size[1]} has an odd side, for which {encoder} cannot halve the chroma, so the "
+        f"output is {larger}, which some players refuse; a --scale that gives even sides avoids it."
+    )
+    return larger
 
 
 def _hdr_params(name: str, hdr: Hdr) -> dict[str, str]:
@@ -179,7 +207,7 @@ class SegmentEncoder:
         self.delay = 0
         self._numbers: dict[int, int] = {}
         self._packets = 0
-        self._container: Any = av.open(str(path), "w", format="matroska")
+        self._container: Any = av.open(file_name(path), "w", format="matroska")
         try:
             self._stream = self._open_stream(rate)
         except BaseException:

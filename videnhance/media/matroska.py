@@ -14,6 +14,9 @@ from pathlib import Path
 
 from videnhance.core import ClipInfo
 
+MATROSKA_MUXERS = ("matroska", "webm")
+"""FFmpeg's names; what they write counts whole milliseconds."""
+
 SEGMENT, TRACKS, TRACK_ENTRY, VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _CRC, _VOID, _TRACK_TYPE, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xBF, 0xEC, 0x83, 0xB0, 0xBA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = b"\x54\xb0", b"\x54\xba", 0x54B2

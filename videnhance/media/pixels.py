@@ -85,10 +85,10 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
     Raises ValueError for a format with alpha or a `colour` that is not resolved.
     """
     layout = _planar(pix_fmt)
-    if not _holds_images(pix_fmt):
-        raise ValueError(f"{pix_fmt} has alpha or fewer than 8 bits")
-    if pix_fmt.startswith("yuvj") and not colour.full_range:
-        raise ValueError(f"{pix_fmt} is full range, but the colour is tagged limited")
+    if not holds_images(pix_fmt, full_range=colour.full_range):
+        raise ValueError(
+            f"{pix_fmt} has alpha, fewer than 8 bits, or another range than the colour"
+        )
     height, width = image.shape[1:]
     frame = av.VideoFrame(width, height, layout.name)
     planes = _planes(frame, layout)
@@ -134,12 +134,10 @@ def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool =
     wanted = _planar(source)
     ranked: list[tuple[tuple[int, ...], str]] = []
     for index, name in enumerate(supported):
-        try:
-            layout = _planar(name)
-        except InputError:
+        if not holds_images(name):
             continue
-        grey = layout.family == "gray"
-        if not _holds_images(name) or (grey and not (monochrome and wanted.family == "gray")):
+        layout = _planar(name)
+        if layout.family == "gray" and not (monochrome and wanted.family == "gray"):
             continue
         ranked.append(((*_cost(wanted, layout), name.startswith("yuvj"), index), name))
     if not ranked:
@@ -181,9 +179,15 @@ def resolve_chroma_location(
     return ChromaLocation.LEFT
 
 
-def _holds_images(pix_fmt: str) -> bool:
-    format_ = av.VideoFormat(pix_fmt)
-    return not has_alpha(pix_fmt) and all(c.bits >= 8 for c in format_.components)
+def holds_images(pix_fmt: str, *, full_range: bool = True) -> bool:
+    """Whether `from_image` can write a format in full or limited range."""
+    try:
+        _planar(pix_fmt)
+    except InputError:
+        return False
+    if has_alpha(pix_fmt) or (pix_fmt.startswith("yuvj") and not full_range):
+        return False
+    return all(c.bits >= 8 for c in av.VideoFormat(pix_fmt).components)
 
 
 @lru_cache(maxsize=512)

@@ -30,7 +30,8 @@ from videnhance.media.siting import tagged_chroma_location
 av.logging.set_level(None)  # FFmpeg's own lines would break the progress display; errors are raised
 
 _NOT_THE_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_URL_SCHEMES = ("http://", "https://", "rtsp://", "rtmp://", "srt://", "udp://", "tcp://", "ftp://")
+_URL_SCHEMES = ("http://", "https://", "ftp://")
+_LIVE_SCHEMES = ("rtsp://", "rtmp://", "srt://", "udp://", "tcp://")
 _INTERLACED_FIELD_ORDERS = range(2, 6)  # AV_FIELD_TT, BB, TB, BT
 _PROBE_PACKETS = 4096
 _DEMUX_RETRIES = 8  # errors in a row after which the rest counts as unreadable
@@ -76,16 +77,28 @@ class SourceInfo:
 
 def is_url(path: str) -> bool:
     """Whether a path names something FFmpeg opens over a network."""
-    return path.lower().startswith(_URL_SCHEMES)
+    return path.lower().startswith(_URL_SCHEMES + _LIVE_SCHEMES)
+
+
+def file_name(path: str | Path) -> str:
+    """A path as FFmpeg must be given it: absolute, or "Alien: one.mp4" would name a protocol."""
+    return str(Path(path).absolute())
 
 
 @contextmanager
 def open_source(path: str) -> Iterator[av.container.InputContainer]:
     """Open a recording for reading; errors become one sentence. Raises InputError."""
+    if path.lower().startswith(_LIVE_SCHEMES):
+        raise InputError(
+            f"{path} is a live stream, and a recording must be read more than once; record it to "
+            "a file first, or pipe it through standard input."
+        )
+    name = path
     if not is_url(path):
         _check_file(Path(path))
+        name = file_name(path)
     try:
-        container = av.open(path, "r", metadata_errors="replace")
+        container = av.open(name, "r", metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as exc:
         raise InputError(
             f"{path} cannot be read as a recording ({_reason(exc)}); "
@@ -298,7 +311,7 @@ def _describe(
     return SourceInfo(
         path=path,
         format=container.format.name,
-        seekable=not (is_url(path) and container.size <= 0) and not _is_fifo(path),
+        seekable=not (is_url(path) and container.size <= 0),
         streams=known,
         video=stream.index,
         clip=clip,
@@ -309,10 +322,6 @@ def _describe(
         ordered=ordered,
         warnings=tuple(warnings),
     )
-
-
-def _is_fifo(path: str) -> bool:
-    return not is_url(path) and Path(path).is_fifo()
 
 
 def _rate(stream: Any) -> Fraction | None:

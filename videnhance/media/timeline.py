@@ -59,13 +59,6 @@ class Timeline:
         gaps = (b - a for a, b in pairwise(self.stamps) if b > a)
         return min(gaps, default=1 / (self.rate * self.time_base)) * self.time_base
 
-    @property
-    def seconds(self) -> float:
-        """From the first packet's time to the last's, plus one average frame."""
-        if len(self.stamps) < 2:
-            return float(self.packets / self.rate)
-        return float((self.stamps[-1] - self.stamps[0]) * self.time_base + 1 / self.rate)
-
 
 def read_timeline(
     source: SourceInfo, warmup: int = 0, stop: Callable[[], None] = lambda: None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+
+from av.stream import Disposition
 
 from videnhance.core import Colour, InputError, Matrix
-from videnhance.media.content import Content, Description, describe, read_content
+from videnhance.media.content import Content, Copy, Description, describe, read_content
+from videnhance.media.likeness import Likeness, Reading, compare_frames
 from videnhance.media.side_data import Hdr
-from videnhance.media.source import Losses
+from videnhance.media.source import Losses, StreamInfo
 
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
 MAY_BE_LET_GO = ("metadata", "stream labels", "chapters", "attachments")
 """Promises that a user may release a container from; pictures, times and colour are not."""
 _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
+_DEFAULT = int(Disposition.default)
+_QUICKTIME_PREFIX, _QUICKTIME_LOCATION = "com.apple.quicktime.", "location.iso6709"
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,20 @@ def verify(
     may raise. Raises InputError for files that cannot be read.
     """
     before, after = describe(source), describe(output)
-    old, new = read_content(before, stop), read_content(after, stop)
-    if not old.frames.ticks or not new.frames.ticks:
-        empty = output if old.frames.ticks else source
+    seen, made, likeness = compare_frames(before.info, after.info, stop)
+    if not seen.times.ticks or not made.times.ticks:
+        empty = output if seen.times.ticks else source
         raise InputError(f"{empty} holds no frame that can be decoded.")
-    shift = new.frames.earliest() - old.frames.earliest()
+    old, new = read_content(before, stop), read_content(after, stop)
+    first = seen.times.earliest()
+    shift = made.times.earliest() - first
+    tick = max(before.tick, after.tick)
     checks = [
-        _frames(old, new),
-        _times(old, new, shift, max(before.tick, after.tick)),
-        _start(shift, old, new, max(before.tick, after.tick)),
-        Check("output decodes", not new.losses, f"losses: {new.losses}"),
+        _frames(seen, made),
+        _pictures(likeness),
+        _times(seen, made, shift, tick),
+        _start(shift, first, old, new, tick),
+        Check("output decodes", not made.losses, f"losses: {made.losses}"),
         _geometry(before, after, size),
         *_tags(before, after),
         *_streams(before, after, set(dropped)),
@@ -80,7 +89,7 @@ def verify(
         _chapters(before, after, shift),
     ]
     checks = [_released(check) if check.promise in let_go else check for check in checks]
-    return Proof(tuple(checks), len(new.frames.ticks), old.losses)
+    return Proof(tuple(checks), len(made.times.ticks), seen.losses)
 
 
 def _released(check: Check) -> Check:
@@ -101,16 +110,24 @@ def rehearsal_faults(source: str, rehearsal: str, dropped: Sequence[int] = ()) -
     return tuple(check for check in checks if not check.kept)
 
 
-def _frames(old: Content, new: Content) -> Check:
-    return Check(
-        "every frame",
-        len(old.frames.ticks) == len(new.frames.ticks),
-        f"{len(old.frames.ticks)} in the source, {len(new.frames.ticks)} in the output",
-    )
+def _frames(old: Reading, new: Reading) -> Check:
+    count, made = len(old.times.ticks), len(new.times.ticks)
+    return Check("every frame", count == made, f"{count} in the source, {made} in the output")
 
 
-def _times(old: Content, new: Content, shift: Fraction, tick: Fraction) -> Check:
-    pairs = zip(old.frames.seconds(), new.frames.seconds(), strict=False)
+def _pictures(likeness: Likeness) -> Check:
+    """That each frame shows what its counterpart shows: none frozen, black or out of its place."""
+    detail = f"thumbnails differ by {likeness.difference:.1f} of 255 at most"
+    if likeness.difference:
+        detail += f" (frame {likeness.frame})"
+    if likeness.other is not None:
+        detail += f", where the output shows frame {likeness.other} of the source"
+    return Check("same pictures", likeness.same, detail)
+
+
+def _times(old: Reading, new: Reading, shift: Fraction, tick: Fraction) -> Check:
+    # Where there are more frames on one side, "every frame" is broken already.
+    pairs = zip(old.times.seconds(), new.times.seconds(), strict=False)
     worst = max(abs(b - a - shift) for a, b in pairs)
     return Check(
         "every timestamp",
@@ -119,10 +136,10 @@ def _times(old: Content, new: Content, shift: Fraction, tick: Fraction) -> Check
     )
 
 
-def _start(shift: Fraction, old: Content, new: Content, tick: Fraction) -> Check:
+def _start(shift: Fraction, first: Fraction, old: Content, new: Content, tick: Fraction) -> Check:
     """The start may move only to make room for what lies before zero, and then for all streams."""
     firsts = [copy.times.earliest() for copy in old.copies.values() if copy.times.ticks]
-    room = max(Fraction(0), -min([*firsts, old.frames.earliest()]))
+    room = max(Fraction(0), -min([*firsts, first]))
     detail = f"moved by {_ms(shift)}"
     if abs(shift) <= tick:
         return Check("start time", True, detail)
@@ -172,8 +189,8 @@ def _tags(before: Description, after: Description) -> list[Check]:
 def _colour(before: Description, after: Description) -> Check:
     old, new = before.info.clip.colour, after.info.clip.colour
     same = (old.primaries, old.transfer) == (new.primaries, new.transfer)
-    # A source in RGB is encoded in the matrix and range that the codec has.
-    if old.matrix != Matrix.RGB:
+    # From RGB or to RGB, matrix and range are those that the encoder's pixel format has.
+    if Matrix.RGB not in (old.matrix, new.matrix):
         same = same and (old.matrix, old.full_range) == (new.matrix, new.full_range)
 
     def text(c: Colour) -> str:
@@ -214,6 +231,7 @@ def _streams(before: Description, after: Description, dropped: set[int]) -> list
         count = Check("streams", False, "; ".join(changed))
     pairs = zip([before.info.video, *expected], [after.info.video, *after.copied], strict=False)
     wrong = [fault for old, new in pairs for fault in _label_faults(before, after, old, new)]
+    wrong += _default_faults(before, after, [before.info.video, *expected])
     labels = Check("stream labels", not wrong, "; ".join(wrong) or "languages, titles, flags kept")
     return [count, labels]
 
@@ -225,9 +243,29 @@ def _label_faults(before: Description, after: Description, old: int, new: int) -
         was, now = before.described[old].get(key), after.described[new].get(key)
         if was not in (None, "und", now):
             wrong.append(f"the {key} of {name} was {was} and is {now}")
-    if before.dispositions[old] and before.dispositions[old] != after.dispositions[new]:
+    if (before.dispositions[old] ^ after.dispositions[new]) & ~_DEFAULT:
         wrong.append(f"the disposition flags of {name} changed")
     return wrong
+
+
+def _default_faults(before: Description, after: Description, kept: Sequence[int]) -> list[str]:
+    """Kinds of streams of which players would choose another one than in the source."""
+    was = _defaults(before, kept)
+    now = _defaults(after, [after.info.video, *after.copied])
+    return [f"the default {kind} stream changed" for kind in was if was[kind] != now.get(kind)]
+
+
+def _defaults(description: Description, indices: Sequence[int]) -> dict[str, list[int]]:
+    """By kind, the places among their like of the streams that are marked as the default.
+
+    The first where none is: players take it then, and MP4 marks it, while AVI and MPEG-TS
+    have no mark.
+    """
+    flags: dict[str, list[bool]] = {}
+    for index in sorted(indices):
+        kind = description.info.streams[index].kind
+        flags.setdefault(kind, []).append(bool(description.dispositions[index] & _DEFAULT))
+    return {k: [i for i, flag in enumerate(f) if flag] or [0] for k, f in flags.items()}
 
 
 def _packets(
@@ -245,18 +283,17 @@ def _packets(
     for i, j in zip(expected, after.copied, strict=False):
         a, b = old.copies[i], new.copies[j]
         same = a.digest.digest() == b.digest.digest()
-        # Muxers may join packets (PGS subtitles); then only the first has a counterpart.
-        count = None if a.count == b.count else 1
-        pairs = islice(zip(a.times.seconds(), b.times.seconds(), strict=False), count)
-        worst = max((abs(y - x - shift) for x, y in pairs), default=Fraction(0))
-        data = (
-            f"{a.count} packets identical"
-            if same
-            else (f"its data differ ({a.count} packets in the source, {b.count} in the output)")
-        )
+        count = f"({len(a.offsets)} packets in the source, {len(b.offsets)} in the output)"
+        data = f"{len(a.offsets)} packets identical" if same else f"its data differ {count}"
+        stream = before.info.streams[i]
+        # Some muxers join packets of these, and what begins a packet on one side alone has no
+        # time to be compared with.
+        if a.offsets != b.offsets and same and not _may_be_joined(stream):
+            same, data = False, f"it is cut otherwise {count}"
+        worst = max((abs(y - x - shift) for x, y in _shared_times(a, b)), default=Fraction(0))
         checks.append(
             Check(
-                f"stream {before.info.streams[i]}",
+                f"stream {stream}",
                 same and worst <= tick,
                 f"{data}, offset to the video within {_ms(worst)}",
             )
@@ -264,14 +301,38 @@ def _packets(
     return checks
 
 
+def _may_be_joined(stream: StreamInfo) -> bool:
+    return stream.kind == "subtitle" or stream.codec.startswith("pcm_")
+
+
+def _shared_times(a: Copy, b: Copy) -> Iterator[tuple[Fraction, Fraction]]:
+    """The times on both sides of every byte at which a packet begins on both."""
+    if a.offsets == b.offsets:
+        yield from zip(a.times.seconds(), b.times.seconds(), strict=True)
+        return
+    begins = dict(zip(b.offsets, b.times.seconds(), strict=True))
+    for offset, time in zip(a.offsets, a.times.seconds(), strict=True):
+        if offset in begins:
+            yield time, begins[offset]
+
+
 def _attachments(before: Description, after: Description, dropped: set[int]) -> Check:
     """Fonts, files and cover pictures, which containers hold in different ways."""
-    wanted = sorted((*before.attachments, *before.covers))
-    found = sorted((*after.attachments, *after.covers))
-    gone = [s for s in before.info.streams if s.index in dropped and s.index not in before.copied]
-    kept = not set(found) - set(wanted) if gone else wanted == found
-    detail = f"{len(wanted)} to {len(found)}" + (", left out as asked" if gone else "")
-    return Check("attachments", kept, detail)
+    asked = [f for f in before.attachments if f.index not in dropped]
+    pictures = Counter(f.digest for f in before.covers if f.index not in dropped)
+    files = Counter((f.name, f.digest) for f in asked)
+    found = Counter((f.name, f.digest) for f in after.attachments)
+    missing = files - found
+    # Matroska holds a cover in an uncommon format as any other file.
+    extra = Counter([f.digest for f in after.covers])
+    for (_, digest), count in (found - files).items():
+        extra[digest] += count
+    was, now = len(before.attachments) + len(before.covers), found.total() + len(after.covers)
+    gone = was - len(asked) - pictures.total()
+    detail = f"{was} to {now}" + (f", {gone} left out as asked" if gone else "")
+    if missing:
+        detail += f", not as they were: {', '.join(sorted(name for name, _ in missing))}"
+    return Check("attachments", not missing and extra == pictures, detail)
 
 
 def _chapters(before: Description, after: Description, shift: Fraction) -> Check:
@@ -288,15 +349,20 @@ def _chapters(before: Description, after: Description, shift: Fraction) -> Check
 
 
 def _metadata(before: Description, after: Description) -> Check:
-    # Containers spell keys their own way, so a tag is kept where its value is.
-    values = {_tag_value(key, value) for key, value in after.metadata.items()}
-    lost = [k for k, v in before.metadata.items() if _tag_value(k, v) not in values]
+    found = {_tag(key, value) for key, value in after.metadata.items()}
+    lost = [k for k, v in before.metadata.items() if _tag(k, v) not in found]
     detail = f"lost or changed: {', '.join(lost)}" if lost else f"{len(before.metadata)} tags"
     return Check("metadata", not lost, detail)
 
 
-def _tag_value(key: str, value: str) -> str:
-    """A tag's value; times without their punctuation, which each container writes differently."""
-    if key.lower() == "creation_time":
-        return "".join(c for c in value if c.isdigit())[:14]
-    return value
+def _tag(key: str, value: str) -> tuple[str, str]:
+    """A tag without what containers write each in their own way.
+
+    These are capitals, the prefix of QuickTime's keys, and the punctuation of times.
+    """
+    key = key.lower().removeprefix(_QUICKTIME_PREFIX)
+    if key == _QUICKTIME_LOCATION:
+        key = "location"
+    if key == "creation_time":
+        value = "".join(c for c in value if c.isdigit())[:14]
+    return key, value

@@ -1,0 +1,114 @@
+"""The proof's look at the pictures: what enlarging does passes, and a wrong frame is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from videnhance.engine import enhance
+from videnhance.media.likeness import compare_frames
+from videnhance.media.source import probe
+from videnhance.media.verify import verify
+
+_LOSSLESS = ("-c:v", "ffv1", "-fps_mode", "passthrough")
+_SWAPPED = "shuffleframes=" + " ".join(map(str, (*range(15, 30), *range(15))))
+_MOVING = "hue=H=2*PI*n/12,eq=brightness=0.3*sin(n)"
+
+# How a picture is stored before and after; FFmpeg's scaler turns one into the other.
+_KINDS = {
+    "limited": ("format=yuv420p", "format=yuv420p"),
+    "full": ("scale=out_range=full,format=yuvj420p", "format=yuvj420p"),
+    "10 bit": ("format=yuv420p10le", "format=yuv422p10le"),
+    "to 8 bit": ("format=yuv420p10le", "format=yuv420p"),
+    "rgb": ("scale=in_color_matrix=bt709,format=gbrp", "format=gbrp"),
+    "rgb to limited": (
+        "scale=in_color_matrix=bt709,format=gbrp",
+        "scale=out_color_matrix=bt709:out_range=limited,format=yuv444p",
+    ),
+    "limited to rgb": (
+        "scale=out_color_matrix=bt709,format=yuv444p",
+        "scale=in_color_matrix=bt709,format=gbrp10le",
+    ),
+    "interlaced": ("setfield=tff,format=yuv420p", "format=yuv420p"),
+}
+
+
+def _source(ffmpeg: Any, name: str, form: str) -> Path:
+    found: Path = ffmpeg.clip(
+        f"likeness_{name}.mkv".replace(" ", "_"), "-vf", f"{_MOVING},{form}", *_LOSSLESS,
+        *(("-colorspace", "bt709") if "gbrp" not in form else ()),
+        noise=0,
+    )  # fmt: skip
+    return found
+
+
+def _enlarged(ffmpeg: Any, source: Path, output: Path, graph: str, form: str) -> Path:
+    colours = () if "gbrp" in form else ("-colorspace", "bt709")
+    ffmpeg.run("-i", source, "-vf", f"{graph},scale=2*iw:2*ih,{form}", *_LOSSLESS, *colours, output)
+    return output
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_enlarged_pictures_are_alike_in_any_format(ffmpeg: Any, tmp_path: Path, kind: str) -> None:
+    before, after = _KINDS[kind]
+    source = _source(ffmpeg, kind, before)
+    output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", "null", after)
+    seen, made, likeness = compare_frames(probe(str(source)), probe(str(output)), lambda: None)
+    assert len(seen.times.ticks) == len(made.times.ticks) == 30
+    assert likeness.difference < 2
+
+
+@pytest.mark.parametrize(
+    ("graph", "detail"),
+    [
+        ("reverse", "of 255"),
+        (_SWAPPED, "the output shows frame"),
+        ("drawbox=t=fill:color=black:enable=eq(n\\,5)", "(frame 5)"),
+        ("loop=loop=30:size=1:start=4,trim=end_frame=30", "the output shows frame"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["limited", "10 bit", "rgb to limited"])
+def test_wrong_pictures_break_the_promise(
+    ffmpeg: Any, tmp_path: Path, kind: str, graph: str, detail: str
+) -> None:
+    before, after = _KINDS[kind]
+    source = _source(ffmpeg, kind, before)
+    output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", graph, after)
+    proof = verify(str(source), str(output))
+    assert [check.promise for check in proof.broken] == ["same pictures"]
+    assert detail in proof.broken[0].detail
+
+
+def test_pictures_are_compared_up_to_the_shorter_end(ffmpeg: Any, tmp_path: Path) -> None:
+    source = _source(ffmpeg, "limited", "format=yuv420p")
+    output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", "trim=end_frame=20", "format=yuv420p")
+    proof = verify(str(source), str(output))
+    assert [check.promise for check in proof.broken] == ["every frame"]
+    assert proof.frames == 20
+
+
+@pytest.mark.parametrize("span", ["tv", "pc"])
+def test_grey_is_compared_in_its_range(ffmpeg: Any, tmp_path: Path, span: str) -> None:
+    graph = f"{_MOVING},format=yuv420p,extractplanes=y,lut=c0=val/2,setparams=range={span}"
+    source = ffmpeg.clip(f"grey_{span}.mkv", "-vf", graph, *_LOSSLESS, "-color_range", span)
+    output = tmp_path / "out.mkv"
+    enhance(source, output, scale=1, strength=0, crf=8)
+    info = probe(str(source))
+    assert (info.pix_fmt, info.clip.colour.full_range) == ("gray", span == "pc")
+    _, _, likeness = compare_frames(info, probe(str(output)), lambda: None)
+    assert likeness.difference < 1.5
+
+
+@pytest.mark.parametrize("options", [
+    {"crf": 51, "encoder_preset": "ultrafast"},
+    {"codec": "vp9", "crf": 63, "encoder_preset": "8"},
+    {"scale": 2, "strength": 1.0},
+])  # fmt: skip
+def test_neither_coarse_encoding_nor_the_network_is_mistaken(
+    ffmpeg: Any, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    source = ffmpeg.clip("coarse.mp4", "-vf", _MOVING, "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    result = enhance(source, tmp_path / "out.mkv", **{"scale": 1, "strength": 0, **options})
+    assert result.proof.kept

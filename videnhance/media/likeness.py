@@ -1,0 +1,152 @@
+"""Decode two recordings side by side and compare their frames, too small for detail to matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from videnhance.core import Matrix
+from videnhance.media.content import Times
+from videnhance.media.decode import Decoder
+from videnhance.media.source import Losses, SourceInfo
+from videnhance.media.timeline import Segment, read_timeline
+
+# Mean differences of two thumbnails, in codes of 0..255. Enhanced sample clips and their sources
+# differ by 2 at most, x264 at its worst (ultrafast, --crf 51) by up to 14; halves of a clip that
+# are swapped, by 10 to 100 in all but the stillest.
+LIMIT = 16.0
+"""From here on two frames are not the same."""
+_SUSPECT, _SHARE = 5.0, 1 / 3
+"""From here on they are not, where another frame of the source differs by less than this share."""
+_NEIGHBOURS = 12  # frames; at its worst an encoder shows the frame before instead
+_WIDTH, _HEIGHT = 16, 9
+_SEARCHED_AT_ONCE = 4096
+_WHOLE = Segment(0, None, None, None)
+_FULL_RANGE, _LIMITED_RANGE = 2, 1
+
+_Small = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What decoding a recording's video gave."""
+
+    times: Times
+    losses: Losses
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The pair of frames that differ most: their number, from 0, and by how many codes of 255.
+
+    `other` is the frame of the source that the output's frame shows instead, where there is one.
+    """
+
+    difference: float = 0.0
+    frame: int = 0
+    other: int | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether every frame shows what its counterpart shows."""
+        return self.difference < LIMIT and self.other is None
+
+
+def compare_frames(
+    old: SourceInfo, new: SourceInfo, stop: Callable[[], None]
+) -> tuple[Reading, Reading, Likeness]:
+    """Decode both recordings once, in step; `stop` is called often and may raise.
+
+    Frames are paired by their number. Raises InputError for files that cannot be read.
+    """
+    across = (old.clip.colour.matrix == Matrix.RGB) != (new.clip.colour.matrix == Matrix.RGB)
+    shrink, shrink_new = _Thumbnails(old, across), _Thumbnails(new, across)
+    times, times_new = Times(old.clip.time_base), Times(new.clip.time_base)
+    album = bytearray()
+    worst, portrait = Likeness(), np.zeros(_WIDTH * _HEIGHT, np.uint8)
+    with (
+        Decoder(old, read_timeline(old, stop=stop)) as decoder,
+        Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
+    ):
+        pairs = zip_longest(decoder.pictures(_WHOLE), decoder_new.pictures(_WHOLE))
+        for number, (a, b) in enumerate(pairs):
+            stop()
+            if a is not None:
+                times.ticks.append(a[0].pts)
+            if b is not None:
+                times_new.ticks.append(b[0].pts)
+            if a is None or b is None:
+                continue
+            small, small_new = shrink(a[0].frame), shrink_new(b[0].frame)
+            album += small.tobytes()
+            difference = float(_differences(small[None], small_new)[0])
+            if difference > worst.difference:
+                worst, portrait = Likeness(difference, number), small_new
+    if worst.difference >= _SUSPECT:
+        worst = replace(worst, other=_other(album, portrait, worst))
+    return Reading(times, decoder.losses), Reading(times_new, decoder_new.losses), worst
+
+
+def _other(album: bytearray, portrait: _Small, worst: Likeness) -> int | None:
+    """The frame elsewhere in the source that a thumbnail shows, where its own is unlike it."""
+    small = np.frombuffer(album, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
+    pages = range(0, len(small), _SEARCHED_AT_ONCE)
+    found = [_differences(small[at : at + _SEARCHED_AT_ONCE], portrait) for at in pages]
+    differences = np.concatenate(found)
+    near = slice(max(0, worst.frame - _NEIGHBOURS), worst.frame + _NEIGHBOURS + 1)
+    differences[near] = np.inf
+    best = int(differences.argmin())
+    return best if differences[best] < worst.difference * _SHARE else None
+
+
+def _differences(album: _Small, portrait: _Small) -> NDArray[np.float64]:
+    """Mean absolute differences of thumbnails (N, 144) to one of them (144)."""
+    means: NDArray[np.float64] = np.abs(album.astype(np.int16) - portrait).mean(axis=1)
+    return means
+
+
+class _Thumbnails:
+    """Makes luma thumbnails of one recording's frames, averaged over areas, in full range.
+
+    libswscale gives grey by the luma of BT.601, from RGB as from any other matrix that it is told
+    of. `across` says that RGB is compared with Y'CbCr, for which it must be told; else the luma
+    is taken as it is.
+    """
+
+    def __init__(self, info: SourceInfo, across: bool) -> None:
+        self._full = info.clip.colour.full_range
+        matrix = info.clip.colour.matrix if across else Matrix.SMPTE170M
+        # libswscale knows no YCgCo; its luma is near enough for a limit as wide as this.
+        self._matrix = int(Matrix.SMPTE170M if matrix == Matrix.YCGCO else matrix)
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> _Small:
+        """Codes 0..255 of shape (144,)."""
+        small = self._reformatter.reformat(
+            frame,
+            width=_WIDTH,
+            height=_HEIGHT,
+            format="gray",
+            interpolation=Interpolation.AREA,
+            src_colorspace=self._matrix,
+            src_color_range=_FULL_RANGE if self._full else _LIMITED_RANGE,
+            dst_color_range=_FULL_RANGE,
+            threads=1,
+        )
+        codes = small.to_ndarray().astype(np.uint8, copy=False).ravel()
+        if not self._full and _is_grey(frame.format):
+            # libswscale takes grey for full range, whatever it is told.
+            black, white = 16, 235
+            spread = (codes.astype(np.float32) - black) * (255 / (white - black))
+            codes = np.clip(np.rint(spread), 0, 255).astype(np.uint8)
+        return codes
+
+
+def _is_grey(form: Any) -> bool:
+    return len([c for c in form.components if not c.is_alpha]) == 1 and not form.has_palette
