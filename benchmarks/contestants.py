@@ -16,7 +16,7 @@ from videnhance.inference import ncnn_file, resolve, weights
 
 HERE = Path(__file__).resolve().parent
 MODEL, SCALE = "realesr-animevideov3", 2
-PRESET, CRF = "faster", "16"
+PRESET, CRF = "veryfast", "15"
 """The defaults of videnhance for H.264; every contestant encodes with them."""
 
 

@@ -24,11 +24,11 @@ class Codec:
 
 
 # Thread counts are fixed where they change the bits (x264, x265). Qualities are chosen so that
-# the encoder is not what one sees: on the samples, VMAF against the
-# unencoded enlargement stays above 97.
+# the encoder is not what one sees: on the samples, VMAF against the unencoded enlargement stays
+# above 97. x264's quick preset costs 4 % of the default network's time, medium 11 %.
 CODECS = {
     "x264": Codec(
-        "libx264", (16, 0, 51), "preset", "faster", {"threads": "4"}, "x264-params"
+        "libx264", (15, 0, 51), "preset", "veryfast", {"threads": "4"}, "x264-params"
     ),
     "x265": Codec(
         "libx265", (17, 0, 51), "preset", "medium", {}, "x265-params"
@@ -62,11 +62,11 @@ class EncodeOptions:
     ] = "auto"
     crf: Annotated[
         float | None,
-        Knob("quality, smaller is better (x264 16, x265 17, svtav1 20, vp9 20)", min=0, max=63),
+        Knob("quality, smaller is better (x264 15, x265 17, svtav1 20, vp9 20)", min=0, max=63),
     ] = None
     encoder_preset: Annotated[
         str | None,
-        Knob("speed against size, in the encoder's words (x264 faster, x265 medium)"),
+        Knob("speed against size, in the encoder's words (x264 veryfast, x265 medium)"),
     ] = None
     pix_fmt: Annotated[
         str | None, Knob("pixel format; by default the one that loses least of the source's")
