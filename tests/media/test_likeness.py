@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from videnhance.core import Colour, Matrix
 from videnhance.engine import enhance
-from videnhance.media.likeness import compare_frames
+from videnhance.media.likeness import _Thumbnails, compare_frames
+from videnhance.media.pixels import from_image
 from videnhance.media.source import probe
 from videnhance.media.verify import verify
 
@@ -87,6 +91,33 @@ def test_pictures_are_compared_up_to_the_shorter_end(ffmpeg: Any, tmp_path: Path
     proof = verify(str(source), str(output))
     assert [check.promise for check in proof.broken] == ["every frame"]
     assert proof.frames == 20
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", [Matrix.BT709, Matrix.SMPTE170M, Matrix.BT2020_NCL])
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p10le"])
+def test_rgb_and_other_pictures_have_one_luma(form: str, matrix: int, full: bool) -> None:
+    info: Any = SimpleNamespace(
+        clip=SimpleNamespace(colour=Colour(matrix, full, chroma_location=1))
+    )
+    rgb: Any = SimpleNamespace(clip=SimpleNamespace(colour=Colour(Matrix.RGB, True)))
+    for shade in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9), (0.05, 0.05, 0.05), (0.9, 0.9, 0.9)):
+        image = np.empty((3, 18, 32), np.float32)
+        image[:] = np.reshape(shade, (3, 1, 1))
+        one = _Thumbnails(rgb, True)(from_image(image, "gbrp", rgb.clip.colour))
+        other = _Thumbnails(info, True)(from_image(image, form, info.clip.colour))
+        assert np.abs(one.astype(int) - other).max() <= 3
+
+
+def test_a_tag_that_only_one_side_has_changes_nothing() -> None:
+    colour = Colour(Matrix.BT709, chroma_location=1)
+    info: Any = SimpleNamespace(clip=SimpleNamespace(colour=colour))
+    image = np.empty((3, 18, 32), np.float32)
+    image[:] = np.reshape((0.9, 0.1, 0.1), (3, 1, 1))
+    frame = from_image(image, "yuv420p", colour)
+    tagged = _Thumbnails(info, False)(frame)
+    frame.colorspace = Matrix.UNSPECIFIED
+    assert np.array_equal(_Thumbnails(info, False)(frame), tagged)
 
 
 @pytest.mark.parametrize("span", ["tv", "pc"])
