@@ -1,6 +1,6 @@
 """`python -m videnhance` is the command `videnhance`."""
 
-from videnhance.cli import main
+from videnhance.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -6,10 +6,25 @@ import io
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process at once; the entry point of `videnhance`.
+
+    Everything is closed by then, and taking numba and OpenCV apart would cost half a second.
+    """
+    from videnhance.cli.ending import leave
+
+    try:
+        main()
+    except SystemExit as exc:
+        leave(exc.code if isinstance(exc.code, int) else int(exc.code is not None))
+    leave(0)
 
 
 def main() -> None:
-    """Run the command line; the entry point of `videnhance`."""
+    """Run the command line."""
     # Until a command that works for long listens itself, a signal ends the program quietly.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
@@ -17,17 +32,12 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     from videnhance.cli.app import app
-    from videnhance.cli.ending import leave
 
-    try:
-        app(prog_name="videnhance")
-    except SystemExit as exc:
-        # Everything is closed; taking numba and OpenCV apart would cost half a second.
-        leave(exc.code if isinstance(exc.code, int) else 0)
+    app(prog_name="videnhance")
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(130)
 
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
