@@ -282,7 +282,13 @@ def test_doctor(run) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1:00 min"), (3599, "59:59 min"), (7800, "2:10 h")],
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (7800, "2 h 10 min"),
+    ],
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown

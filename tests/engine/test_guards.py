@@ -71,6 +71,14 @@ def test_frames_take_no_encoder_options() -> None:
         enhance_frames(iter(()), CLIP, crf=18)
 
 
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((3, 6, 8), np.float32), Frame(np.zeros((3, 6, 9), np.float32), 0)]
+)
+def test_what_is_no_frame_of_the_clip_is_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match=r"videnhance\.Frame|9x6"):
+        list(enhance_frames(iter([wrong]), CLIP, strength=0))
+
+
 def test_an_unknown_option_is_named_with_its_neighbour() -> None:
     with pytest.raises(UsageError, match="did you mean crf"):
         enhance_frames(iter(()), CLIP, crff=18)

@@ -23,7 +23,9 @@ def enhance(
     output: Annotated[
         Path,
         typer.Argument(
-            metavar="OUTPUT", help="The file to write; its ending chooses the container."
+            metavar="OUTPUT",
+            help="The file to write; its ending chooses the container: .mkv, .mp4, .mov, .webm, "
+            ".avi, .ts.",
         ),
     ],
     *,

@@ -30,7 +30,7 @@ def plan_lines(plan: Plan) -> list[str]:
             ("source", f"{job.source} ({form})"),
             ("frames", f"{plan.frames} in {count} segment{'s' if count != 1 else ''}"),
             ("size", f"{before.width}x{before.height} to {after.width}x{after.height}"),
-            ("model", f"{', '.join(job.models) or 'none'} on {plan.device}{name}"),
+            ("model", f"{_models(plan)}{name}"),
             ("tiles", tiles or "none, whole frames"),
             ("encoder", f"{job.encoding.encoder}, {job.encoding.pix_fmt}, {options}"),
             ("copied", ", ".join(streams) or "no other stream"),
@@ -38,12 +38,17 @@ def plan_lines(plan: Plan) -> list[str]:
     )
 
 
+def _models(plan: Plan) -> str:
+    models = ", ".join(plan.job.models)
+    return f"{models} on {plan.device}" if models else "plain enlargement, no network"
+
+
 def plan_line(plan: Plan) -> str:
     """What will be made, in one line."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
     return (
         f"{plan.frames} frames, {before.width}x{before.height} to {after.width}x{after.height}, "
-        f"{', '.join(job.models) or 'no model'} on {plan.device}, {job.encoding.encoder}"
+        f"{_models(plan)}, {job.encoding.encoder}"
     )
 
 
@@ -93,16 +98,16 @@ def result_lines(result: Result) -> list[str]:
                       f"{result.bottleneck} ({share:.0%})")
         )  # fmt: skip
     size = result.job.clip
-    rows.append(("proof", f"{len(result.proof.checks)} promises kept"))
+    rows.append(("proof", f"{len(result.proof.checks)} promises kept (-v shows them)"))
     rows.append(("output", f"{result.output} ({size.width}x{size.height})"))
     return aligned(rows)
 
 
 def clock(seconds: float) -> str:
-    """A duration as people read it: 45 s, 3:05 min, 2:10 h."""
+    """A duration as people read it: 45 s, 3 min 5 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -24,7 +24,7 @@ from videnhance.engine import Progress as Progressed
 
 _PHASES = {
     "plan": "Planning",
-    "rehearse": "Trying the container",
+    "rehearse": "Checking what the container can hold",
     "run": "Enhancing",
     "measure": "Measuring",
     "assemble": "Assembling",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from videnhance.core import ClipInfo, Frame, Model, Runtime, Stage, UsageError
@@ -34,8 +35,10 @@ def enhance_frames(
 ) -> Iterator[Frame]:
     """Enhance frames of one's own: the iterator underneath `enhance`, without files.
 
-    `clip` describes the frames; `options` are those of the stages. Frames come out in order,
-    as many and with the same pts as went in. Raises at once what is wrong with the options.
+    `frames` are `Frame(data, pts)`, with data float32 RGB of shape (3, H, W), 0..1; `clip`
+    describes them; `options` are those of the stages. Frames come out in order, as many and with
+    the same pts as went in. Raises at once what is wrong with the options, and UsageError for
+    what is no such frame when its turn comes.
     """
     chosen = select_device(device)
     tables = sort_options(options)
@@ -52,6 +55,20 @@ def enhance_frames(
 
     def enhanced() -> Iterator[Frame]:
         with workers:
-            yield from chain(frames, clip, settled.stages, rt)
+            yield from chain(map(partial(_checked, clip), frames), clip, settled.stages, rt)
 
     return enhanced()
+
+
+def _checked(clip: ClipInfo, frame: object) -> Frame:
+    if not isinstance(frame, Frame):
+        raise UsageError(
+            "Frames must be videnhance.Frame(data, pts), data float32 RGB of shape (3, H, W) in "
+            f"0..1, not {type(frame).__name__}."
+        )
+    if (frame.width, frame.height) != (clip.width, clip.height):
+        raise UsageError(
+            f"A frame of {frame.width}x{frame.height} came where the clip is "
+            f"{clip.width}x{clip.height}; make clips of one size."
+        )
+    return frame

@@ -49,14 +49,14 @@ class Plan:
 
 def check_output(source: str, output: Path, overwrite: bool) -> None:
     """Raise UsageError when the output must not or cannot be written."""
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name a file in it.")
     container_format(output)
     folder = output.parent
     if not folder.is_dir():
         raise UsageError(f"The folder {folder} does not exist; make it first.")
     if not os.access(folder, os.W_OK):
         raise UsageError(f"The folder {folder} is read-only; choose another output.")
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder; name a file in it.")
     if output.exists():
         is_file = source != "-" and not is_url(source) and Path(source).exists()
         if is_file and output.samefile(source):
@@ -141,7 +141,7 @@ def _dropped(
     endings = holding_formats(source)
     if endings:
         name = "Matroska (.mkv)" if ".mkv" in endings else endings[0]
-        remedy = f"write {name} instead, or give --drop-unsupported to leave it out"
+        remedy = f"write {name} instead, or give --drop-unsupported to leave out what it cannot"
     else:
-        remedy = "give --drop-unsupported to leave it out"
+        remedy = "give --drop-unsupported to leave out what it cannot"
     raise UsageError(f"{output.suffix} cannot hold stream {names}; {remedy}.")

@@ -89,5 +89,5 @@ def resolve(name: str, scale: float | None = None) -> Card:
         return next(reaching, family[-1])
     names = sorted({*known, *(card.family for card in known.values())})
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}" if near else f"choose one of {', '.join(names)}"
-    raise UsageError(f"There is no model or weight file named {name!r}; {hint}.")
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(names)}."
+    raise UsageError(f"There is no model or weight file named {name!r}; {hint}")

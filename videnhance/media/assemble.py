@@ -23,6 +23,7 @@ from videnhance.media.source import (
     SourceInfo,
     StreamInfo,
     file_name,
+    is_chapter_track,
     open_source,
     read_packets,
 )
@@ -80,27 +81,14 @@ def is_container_tag(key: str) -> bool:
     )
 
 
-def is_chapter_track(source: Any, stream: Any) -> bool:
-    """Whether a data stream is QuickTime's form of the chapters, which the muxer writes anew."""
-    return (
-        stream.type == "data"
-        and "mov" in source.format.name
-        and bool(source.chapters())
-        and stream.metadata.get("handler_name", "").startswith("SubtitleH")
-    )
-
-
 def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...]:
     """The streams besides the video that a container cannot hold, found by asking its muxer."""
-    refused = []
     with open_source(source.path) as container:
-        for info in source.others:
-            stream = container.streams[info.index]
-            if is_chapter_track(container, stream):
-                continue
-            if not _accepts(container, stream, muxer):
-                refused.append(info)
-    return tuple(refused)
+        return tuple(
+            info
+            for info in source.others
+            if not _accepts(container, container.streams[info.index], muxer)
+        )
 
 
 def _accepts(source: Any, stream: Any, muxer: str) -> bool:

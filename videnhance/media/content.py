@@ -12,13 +12,12 @@ from typing import Any
 from videnhance.media.assemble import (
     attachment_name,
     cover_picture,
-    is_chapter_track,
     is_cover,
     kept_metadata,
     stream_metadata,
 )
 from videnhance.media.repair import timed_packets
-from videnhance.media.source import Losses, SourceInfo, open_source, probe
+from videnhance.media.source import Losses, SourceInfo, is_chapter_track, open_source, probe
 
 
 @dataclass

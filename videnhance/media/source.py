@@ -71,8 +71,8 @@ class SourceInfo:
 
     @property
     def others(self) -> tuple[StreamInfo, ...]:
-        """Every stream but the enhanced one."""
-        return tuple(s for s in self.streams if s.index != self.video)
+        """Every stream but the enhanced one and chapters, which are no stream elsewhere."""
+        return tuple(s for s in self.streams if s.index != self.video and s.kind != "chapters")
 
 
 def is_url(path: str) -> bool:
@@ -210,7 +210,7 @@ def probe(path: str) -> SourceInfo:
     """Read a recording's headers and first frames. Raises InputError."""
     with open_source(path) as container:
         stream = _main_video(container, path)
-        known = tuple(_stream_info(s) for s in container.streams)
+        known = tuple(_stream_info(container, s) for s in container.streams)
         first, ordered = _first_frames(container, stream, path)
         return _describe(container, stream, first, ordered, path, known)
 
@@ -293,7 +293,7 @@ def _describe(
         )
     # MPEG streams may announce more on the way, which a file opened anew does not know of yet.
     warnings += [
-        f"Stream {_stream_info(s)} begins within the recording and is not carried over."
+        f"Stream {_stream_info(container, s)} begins within the recording and is not carried over."
         for s in list(container.streams)[len(known) :]
     ]
     if not ordered:
@@ -332,13 +332,24 @@ def _rate(stream: Any) -> Fraction | None:
     return None
 
 
-def _stream_info(stream: Any) -> StreamInfo:
+def is_chapter_track(source: Any, stream: Any) -> bool:
+    """Whether a data stream is QuickTime's form of the chapters, which the muxer writes anew."""
+    return (
+        stream.type == "data"
+        and "mov" in source.format.name
+        and bool(source.chapters())
+        and stream.metadata.get("handler_name", "").startswith("SubtitleH")
+    )
+
+
+def _stream_info(container: Any, stream: Any) -> StreamInfo:
     context = stream.codec_context
     name = context.name if context is not None else "unknown"
     if stream.type == "attachment":
         name = stream.mimetype or "unknown"
     title = stream.metadata.get("title") or stream.metadata.get("filename") or ""
-    return StreamInfo(stream.index, stream.type, name, title)
+    kind = "chapters" if is_chapter_track(container, stream) else stream.type
+    return StreamInfo(stream.index, kind, name, title)
 
 
 def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
