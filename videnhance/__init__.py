@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         VidenhanceError,
     )
     from videnhance.engine.chain import enhance_frames
+    from videnhance.engine.compare import Comparison, compare
     from videnhance.engine.enhance import enhance
+    from videnhance.engine.judging import Measure
     from videnhance.engine.result import Result
     from videnhance.media.verify import Proof, verify
 
@@ -39,20 +41,25 @@ _HOMES = {
         "VidenhanceError",
     ),
     "videnhance.engine": ("Result", "enhance", "enhance_frames"),
+    "videnhance.engine.compare": ("Comparison", "compare"),
+    "videnhance.engine.judging": ("Measure",),
     "videnhance.media.verify": ("Proof", "verify"),
 }
 
 __all__ = [
     "ClipInfo",
+    "Comparison",
     "Frame",
     "InputError",
     "Interrupted",
+    "Measure",
     "Proof",
     "ResourceError",
     "Result",
     "UsageError",
     "VerificationError",
     "VidenhanceError",
+    "compare",
     "enhance",
     "enhance_frames",
     "verify",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from videnhance import __version__
+from videnhance.cli.compare import compare
 from videnhance.cli.doctor import doctor
 from videnhance.cli.enhance import enhance
 from videnhance.cli.flags import with_declared_flags
@@ -53,6 +54,7 @@ def _videnhance(
 
 app.command(epilog=_EXIT_CODES)(with_declared_flags(enhance))
 app.command()(verify)
+app.command()(compare)
 app.add_typer(models, name="models")
 app.command()(presets)
 app.command()(doctor)

@@ -1,0 +1,196 @@
+"""Measure an output against its reference, its source, or both, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videnhance.core import InputError, UsageError
+from videnhance.engine.judging import Judge, Measure
+from videnhance.engine.vmaf import VmafError, vmaf_scores
+from videnhance.media.luma import LumaFrame, LumaReader, LumaScale
+from videnhance.media.source import SourceInfo, probe
+from videnhance.metrics import LEAST_SIDE
+
+_VMAF_PLACE = 2  # behind PSNR and SSIM
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured; `comparison["psnr_y"].mean` is one figure of it."""
+
+    output: str
+    reference: str | None
+    source: str | None
+    width: int
+    """Of the output, as is `height`."""
+    height: int
+    frames: int
+    """How many frames were compared."""
+    baseline: str
+    """What the measures' baselines were measured on."""
+    measures: tuple[Measure, ...]
+    warnings: tuple[str, ...]
+    """What makes the figures doubtful (other counts of frames, other times), or is missing."""
+    times: NDArray[np.float64] = field(repr=False, compare=False)
+    """When each compared frame of the output is shown, in seconds."""
+
+    def __getitem__(self, name: str) -> Measure:
+        """The measure of that name; KeyError where it was not taken."""
+        for measure in self.measures:
+            if measure.name == name:
+                return measure
+        raise KeyError(name)
+
+
+def compare(
+    output: str | Path,
+    reference: str | Path | None = None,
+    source: str | Path | None = None,
+    *,
+    vmaf: bool = True,
+    stop: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, expected: None,
+) -> Comparison:
+    """Measure how faithful and how steady an output is.
+
+    `reference` is what the output should be, of the output's size; `source` what it was made
+    from, of any smaller size. At least one of them is needed. Fidelity (PSNR, SSIM, VMAF) is
+    measured against the reference, back-projection against the source, and steadiness along the
+    motion of the source or, without one, of the reference at half its size. Frames are paired by
+    their order, in memory that does not grow with the clip but for some figures per frame.
+
+    VMAF is taken where an ffmpeg program with libvmaf is found, unless `vmaf` is False. `stop` is
+    called often and may raise; `progress` hears of frames done and expected. Raises UsageError
+    for files that do not belong together and InputError for files that cannot be read.
+    """
+    if reference is None and source is None:
+        raise UsageError("Nothing to compare with: name a reference, a source (--source), or both.")
+    named = {"output": output, "reference": reference, "source": source}
+    paths = {role: str(path) for role, path in named.items() if path is not None}
+    infos = {role: probe(path) for role, path in paths.items()}
+    _check_sizes(infos)
+    judge = Judge()
+    pairing = _judged(infos, judge, stop, progress)
+    times = np.array(pairing.times)
+    measures, warnings = list(judge.measures(times)), list(pairing.warnings())
+    if vmaf and "reference" in infos:
+        try:
+            scores = vmaf_scores(infos["output"], infos["reference"], len(times), stop)
+            measures.insert(_VMAF_PLACE, Measure.of("vmaf", scores, times))
+        except VmafError as exc:
+            warnings.append(str(exc))
+    clip = infos["output"].clip
+    return Comparison(
+        output=paths["output"],
+        reference=paths.get("reference"),
+        source=paths.get("source"),
+        width=clip.width,
+        height=clip.height,
+        frames=len(times),
+        baseline="reference" if "reference" in paths else "source, enlarged plainly",
+        measures=tuple(measures),
+        warnings=tuple(warnings),
+        times=times,
+    )
+
+
+def _judged(
+    infos: dict[str, SourceInfo],
+    judge: Judge,
+    stop: Callable[[], None],
+    progress: Callable[[int, int], None],
+) -> _Pairing:
+    """Decode all recordings once, in step, and show their frames to the judge."""
+    scale = LumaScale.of(infos.get("reference", infos["output"]).clip)
+    with ExitStack() as stack:
+        readers = {
+            role: stack.enter_context(LumaReader(info, scale, stop)) for role, info in infos.items()
+        }
+        pairing = _Pairing(readers)
+        for frames in pairing:
+            stop()
+            judge.add({role: frame.luma for role, frame in frames.items()})
+            progress(len(pairing.times), readers["output"].expected)
+    for role, count in pairing.counts.items():
+        if not count:
+            raise InputError(f"{infos[role].path} holds no frame that can be decoded.")
+    return pairing
+
+
+def _check_sizes(infos: dict[str, SourceInfo]) -> None:
+    """Refuse pictures that cannot be laid over each other."""
+    clips = {role: info.clip for role, info in infos.items()}
+    names = {role: f"{infos[role].path} ({c.width}x{c.height})" for role, c in clips.items()}
+    for role, clip in clips.items():
+        if min(clip.width, clip.height) < LEAST_SIDE:
+            raise UsageError(
+                f"{names[role]} is too small to be measured; at least {LEAST_SIDE} pixels a side "
+                "are needed."
+            )
+    output = clips["output"]
+    reference, source = clips.get("reference"), clips.get("source")
+    if reference and (reference.width, reference.height) != (output.width, output.height):
+        raise UsageError(
+            f"The sizes of {names['output']} and of its reference {names['reference']} differ; "
+            "make the output in the reference's size, or compare it with its source (--source) "
+            "alone."
+        )
+    if source and (source.width > output.width or source.height > output.height):
+        raise UsageError(
+            f"{names['output']} is smaller than its source {names['source']}; only pictures of the "
+            "source's size or larger can be compared with it."
+        )
+
+
+class _Pairing:
+    """Goes through recordings in step, frame by frame, and notices where they part."""
+
+    def __init__(self, readers: dict[str, LumaReader]) -> None:
+        self._readers = readers
+        self.counts = dict.fromkeys(readers, 0)
+        self.times: list[float] = []
+        self._first: dict[str, float] = {}
+        self._parted: dict[str, int] = {}
+        """Where the times of a recording part from the output's for the first time."""
+
+    def __iter__(self) -> Iterator[dict[str, LumaFrame]]:
+        row: tuple[LumaFrame | None, ...]
+        for row in zip_longest(*(reader.frames() for reader in self._readers.values())):
+            frames = {r: f for r, f in zip(self._readers, row, strict=True) if f is not None}
+            for role in frames:
+                self.counts[role] += 1
+            # Where one has ended, the others are read on only to be counted.
+            if len(frames) == len(self._readers):
+                self._note(frames)
+                yield frames
+
+    def _note(self, frames: dict[str, LumaFrame]) -> None:
+        for role, frame in frames.items():
+            first = self._first.setdefault(role, frame.time)
+            late = (frame.time - first) - (frames["output"].time - self._first["output"])
+            if abs(late) > self._readers[role].spacing / 2:
+                self._parted.setdefault(role, len(self.times))
+        self.times.append(frames["output"].time)
+
+    def warnings(self) -> Iterator[str]:
+        """What the counts and times of the recordings give cause to doubt."""
+        output = self.counts["output"]
+        for role, count in self.counts.items():
+            if count != output:
+                yield (
+                    f"The output has {output} frames and the {role} {count}: only the first "
+                    f"{len(self.times)} were compared."
+                )
+        for role, frame in self._parted.items():
+            yield (
+                f"From frame {frame} on (at {self.times[frame]:.3f} s) the {role} shows its frames "
+                "at other times than the output: frames may be missing, and pairs not belong "
+                "together."
+            )

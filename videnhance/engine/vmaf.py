@@ -1,0 +1,106 @@
+"""VMAF, measured by an ffmpeg program that has it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videnhance.core import VidenhanceError
+from videnhance.media.source import SourceInfo, file_name, is_url
+
+_POLL_SECONDS = 0.1
+_LOG = "vmaf.json"
+
+
+class VmafError(VidenhanceError):
+    """VMAF could not be measured; everything else can."""
+
+
+def find_program() -> str | None:
+    """An ffmpeg with the filter libvmaf: that on the PATH, else that of imageio-ffmpeg, or None."""
+    return next((program for program in _programs() if _has_vmaf(program)), None)
+
+
+def _programs() -> Iterator[str]:
+    if (found := shutil.which("ffmpeg")) is not None:
+        yield found
+    with suppress(ImportError, RuntimeError):  # not installed, or without a program
+        yield str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
+
+
+def _has_vmaf(program: str) -> bool:
+    command = [program, "-hide_banner", "-filters"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b" libvmaf " in done.stdout
+
+
+def vmaf_scores(
+    output: SourceInfo,
+    reference: SourceInfo,
+    frames: int,
+    stop: Callable[[], None] = lambda: None,
+) -> NDArray[np.float64]:
+    """VMAF (0..100, the model vmaf_v0.6.1) of each of the first `frames` frames.
+
+    Frames are paired by their order, which the filter's own pairing by time would not do. `stop`
+    is called often and may raise. Raises VmafError where no program has it, or where it fails.
+    """
+    program = find_program()
+    if program is None:
+        raise VmafError(
+            "VMAF was not measured, since no ffmpeg with libvmaf was found; "
+            "pip install 'videnhance[vmaf]' brings one."
+        )
+    deep = max(output.clip.bit_depth, reference.clip.bit_depth) > 8
+    form = f"scale=out_range=tv,format=yuv420p{'10le' if deep else ''}"
+    graph = ";".join(
+        f"[{index}:{info.video}]settb=1/25,setpts=N,{form}[clip{index}]"
+        for index, info in enumerate((output, reference))
+    )
+    graph += f";[clip0][clip1]libvmaf=shortest=1:log_fmt=json:log_path={_LOG}"
+    command = [program, "-hide_banner", "-nostdin", "-v", "error"]
+    for info in (output, reference):
+        name = info.path if is_url(info.path) else file_name(info.path)
+        command += ["-noautorotate", "-i", name]
+    command += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", "-"]
+    with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
+        _run(command, Path(folder), stop)
+        log = json.loads(Path(folder, _LOG).read_text(encoding="utf-8"))
+    found = [float(frame["metrics"]["vmaf"]) for frame in log["frames"][:frames]]
+    # The program may refuse a damaged frame that is shown here; what is missing has no figure.
+    return np.array(found + [np.nan] * (frames - len(found)), np.float64)
+
+
+def _run(command: list[str], folder: Path, stop: Callable[[], None]) -> None:
+    """Run the program in a folder of its own, ended when `stop` raises."""
+    with (folder / "errors").open("w+b") as errors:
+        child = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        try:
+            while child.poll() is None:
+                stop()
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_POLL_SECONDS)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if child.returncode:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").splitlines() or ["no reason given"]
+            raise VmafError(f"VMAF was not measured: {command[0]} failed ({lines[-1].strip()}).")

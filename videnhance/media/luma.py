@@ -1,0 +1,112 @@
+"""Read the luma of a recording's frames as it was coded, in order, for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from videnhance.core import ClipInfo, InputError, Matrix
+from videnhance.kernels.colour import Plane, luma_codes, luma_from_rgb
+from videnhance.media.decode import Decoder
+from videnhance.media.pixels import _planar, _planes, _rearrange, to_image
+from videnhance.media.source import SourceInfo
+from videnhance.media.timeline import Segment, read_timeline
+
+_WHOLE = Segment(0, None, None, None)
+
+
+@dataclass(frozen=True)
+class LumaScale:
+    """Where black lies and how far white is from it, as shares of the greatest code value.
+
+    Recordings of different depths and ranges are comparable in the scale of one of them, and
+    differences in it have the peak 1 that PSNR is usually given in.
+    """
+
+    black: float
+    span: float
+
+    @classmethod
+    def of(cls, clip: ClipInfo) -> LumaScale:
+        """The scale of a recording's own code values."""
+        if clip.colour.full_range:
+            return cls(0.0, 1.0)
+        span, black = luma_codes(False, clip.bit_depth)
+        greatest = float((1 << clip.bit_depth) - 1)
+        return cls(black / greatest, span / greatest)
+
+
+@dataclass(frozen=True)
+class LumaFrame:
+    """One frame's luma, (H, W), float32, in a `LumaScale`, and its time in seconds."""
+
+    luma: Plane
+    time: float
+
+
+class LumaReader:
+    """Decodes a recording from its beginning to its end; use as a context manager.
+
+    `stop` is called often and may raise. Raises InputError for files that cannot be read.
+    """
+
+    def __init__(
+        self, info: SourceInfo, scale: LumaScale, stop: Callable[[], None] = lambda: None
+    ) -> None:
+        self.info = info
+        timeline = read_timeline(info, stop=stop)
+        self.expected = timeline.frames
+        """How many frames to expect: a hint."""
+        self.spacing = float(1 / timeline.rate)
+        """Average seconds from frame to frame."""
+        self._scale = scale
+        self._decoder = Decoder(info, timeline)
+
+    def __enter__(self) -> Self:
+        self._decoder.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._decoder.__exit__(kind, value, traceback)
+
+    def frames(self) -> Iterator[LumaFrame]:
+        """Every frame in order. Raises InputError where the picture changes its size."""
+        clip = self.info.clip
+        for picture, _ in self._decoder.pictures(_WHOLE):
+            frame, time = picture.frame, float(picture.pts * clip.time_base)
+            if (frame.width, frame.height) != (clip.width, clip.height):
+                raise InputError(
+                    f"The picture of {self.info.path} changes from {clip.width}x{clip.height} to "
+                    f"{frame.width}x{frame.height} at {time:.3f} s; cut the recording there and "
+                    "compare the parts one by one."
+                )
+            yield LumaFrame(self._luma(frame), time)
+
+    def _luma(self, frame: Any) -> Plane:
+        """The plane Y as it is; what has none is given the luma of BT.709."""
+        colour, layout = self.info.clip.colour, _planar(frame.format.name)
+        if layout.family == "yuv":
+            if frame.format.name != layout.name:
+                frame = _rearrange(frame, layout.name)
+            codes = _planes(frame, layout)[0]
+            luma: Plane = np.right_shift(codes, layout.padding).astype(np.float32)
+            span, black = luma_codes(colour.full_range, layout.depth)
+        else:
+            luma = luma_from_rgb(to_image(frame, colour), Matrix.RGB)
+            span, black = 1.0, 0.0
+        factor = self._scale.span / span
+        luma *= np.float32(factor)
+        offset = self._scale.black - black * factor
+        # In its own scale a code is only divided; the rest is what rounding left.
+        if abs(offset) > 1e-12:
+            luma += np.float32(offset)
+        return luma
