@@ -26,7 +26,9 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split()[1:])
 
 
-@pytest.mark.parametrize("command", [[], ["enhance"], ["verify"], ["models"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], ["enhance"], ["verify"], ["compare"], ["models"], ["doctor"]]
+)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     code = f"""
 from videnhance.cli import main
@@ -77,9 +79,9 @@ def test_the_program_starts(program) -> None:
 
 def test_every_public_name_is_there_and_documented() -> None:
     assert videnhance.__all__ == [
-        "ClipInfo", "Frame", "InputError", "Interrupted", "Proof", "ResourceError", "Result",
-        "UsageError", "VerificationError", "VidenhanceError", "enhance", "enhance_frames",
-        "verify",
+        "ClipInfo", "Comparison", "Frame", "InputError", "Interrupted", "Measure", "Proof",
+        "ResourceError", "Result", "UsageError", "VerificationError", "VidenhanceError", "compare",
+        "enhance", "enhance_frames", "verify",
     ]  # fmt: skip
     for name in videnhance.__all__:
         assert getattr(videnhance, name).__doc__
