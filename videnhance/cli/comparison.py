@@ -41,7 +41,7 @@ def comparison_table(found: Comparison) -> Table:
             _figure(measure.worst, measure),
             "" if measure.worst_time is None else f"{measure.worst_time:.2f} s",
             "" if measure.baseline is None else _figure(measure.baseline, measure),
-            measure.better or "(detail, not quality)",
+            measure.better or "(detail)",
         )
     table.caption = f"baseline: the same measure on the {found.baseline}"
     table.caption_justify, table.caption_style = "left", ""
