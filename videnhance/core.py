@@ -214,6 +214,10 @@ class Runtime(Protocol):
         """Load the model of that id (or path), once per job."""
         ...
 
+    def student(self, model_id: str) -> Model | None:
+        """Load the small network distilled from a model, once per job; None where there is none."""
+        ...
+
     def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
         """Apply `function` on up to `workers` threads; results come in the order of `items`.
 
@@ -223,6 +227,17 @@ class Runtime(Protocol):
 
     def warn(self, message: str) -> None:
         """Tell the user something once, on the screen and in the report."""
+        ...
+
+    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
+        """Add to a total of the report, for the frame of that time; from any thread.
+
+        What is noted of frames outside the segment is left out of the report.
+        """
+        ...
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        """Append a value to a list of the report, for the frame of that time; from any thread."""
         ...
 
 
@@ -237,10 +252,22 @@ class Stage(Protocol):
     """Its key in TOML files and in reports."""
     flag_prefix: ClassVar[str]
     """What its flags begin with, e.g. "denoise-"; empty for the stage the program is named for."""
-    lookahead: ClassVar[int]
-    """Frames it must see after frame n before n can leave."""
-    warmup: ClassVar[int]
-    """Frames before a segment's start that settle its state to what an uncut run has."""
+
+    @property
+    def lookahead(self) -> int:
+        """Frames it must see after frame n before n can leave; asked of a settled stage."""
+        ...
+
+    @property
+    def warmup(self) -> int:
+        """Frames before a segment's start that settle its state to what an uncut run has."""
+        ...
+
+    @property
+    def runout(self) -> int:
+        """Frames after a segment's end that it wants to see, so that the segment's last frames
+        are what an uncut run has."""
+        ...
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with everything decided that was left to the program.
@@ -256,6 +283,10 @@ class Stage(Protocol):
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
         """Models that it will load, so that weights are checked before work begins."""
+        ...
+
+    def students(self, clip: ClipInfo) -> tuple[str, ...]:
+        """Those of its models whose students it will load, where they have one."""
         ...
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:

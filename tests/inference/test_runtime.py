@@ -30,3 +30,52 @@ def test_a_sentence_is_told_once():
 
 def test_map_is_the_one_injected():
     assert list(runtime([], []).map(abs, [-1, 2], 1)) == [1, 2]
+
+
+def test_a_student_is_asked_for_once_even_where_there_is_none():
+    asked = []
+    students = {"a": object()}
+
+    def load_student(name):
+        asked.append(name)
+        return students.get(name)
+
+    rt = JobRuntime(load=students.get, load_student=load_student, mapping=map, warn=print)
+    assert rt.student("a") is students["a"] is rt.student("a")
+    assert rt.student("b") is None
+    assert rt.student("b") is None
+    assert asked == ["a", "b"]
+
+
+def test_without_a_loader_there_is_no_student():
+    assert runtime([], []).student("a") is None
+
+
+class Heard:
+    def __init__(self):
+        self.notes = []
+
+    def count(self, name, pts, amount):
+        self.notes.append(("count", name, pts, amount))
+
+    def record(self, name, pts, value):
+        self.notes.append(("record", name, pts, value))
+
+
+def test_notes_go_to_the_sink():
+    heard = Heard()
+    rt = JobRuntime(load=print, mapping=map, warn=print, notes=heard)
+    rt.count("repeats", 40)
+    rt.count("pixels", 80, 12.5)
+    rt.record("cuts", 120, 31.0)
+    assert heard.notes == [
+        ("count", "repeats", 40, 1.0),
+        ("count", "pixels", 80, 12.5),
+        ("record", "cuts", 120, 31.0),
+    ]
+
+
+def test_without_a_sink_notes_are_dropped():
+    rt = runtime([], [])
+    rt.count("repeats", 40)
+    rt.record("cuts", 120, 31.0)

@@ -46,18 +46,32 @@ class TinyModel:
 class PlainRuntime:
     """One worker: nothing is read ahead."""
 
-    def __init__(self, model: Model | None = None) -> None:
+    def __init__(self, model: Model | None = None, student: Model | None = None) -> None:
         self._model = model or TinyModel()
+        self._student = student
         self.warnings: list[str] = []
+        self.asked: dict[str, set[str]] = {"models": set(), "students": set()}
+        self.noted: list[tuple[str, int, float]] = []
 
     def model(self, model_id: str) -> Model:
+        self.asked["models"].add(model_id)
         return self._model
+
+    def student(self, model_id: str) -> Model | None:
+        self.asked["students"].add(model_id)
+        return self._student
 
     def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
         return map(function, items)
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
+        self.noted.append((name, pts, amount))
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        self.noted.append((name, pts, value))
 
 
 class PooledRuntime(PlainRuntime):
@@ -105,8 +119,8 @@ def test_it_is_a_frozen_dataclass_of_declared_options(stage: type[Any]) -> None:
     assert {option.name for option in declared(stage)} == {field.name for field in fields(stage)}
     assert stage.name.isidentifier()
     assert stage.flag_prefix == "" or stage.flag_prefix.endswith("-")
-    assert stage.lookahead >= 0
-    assert stage.warmup >= 0
+    step = settled(stage)
+    assert min(step.lookahead, step.warmup, step.runout) >= 0
 
 
 def test_names_and_prefixes_are_unique() -> None:
@@ -119,6 +133,23 @@ def test_settling_twice_changes_nothing(stage: type[Stage]) -> None:
     once = settled(stage)
     assert once.settle(CLIP, "cpu") == once
     assert all(isinstance(model, str) for model in once.models(CLIP))
+
+
+@every_stage
+@pytest.mark.parametrize("student", [None, TinyModel()])
+def test_it_loads_what_it_declares(stage: type[Stage], student: Model | None) -> None:
+    step, rt = settled(stage), PlainRuntime(student=student)
+    run(step, clip_of(7), rt)
+    assert rt.asked["models"] <= set(step.models(CLIP))
+    assert rt.asked["students"] <= set(step.students(CLIP)) <= set(step.models(CLIP))
+
+
+@every_stage
+def test_it_notes_finite_figures_of_frames_it_was_given(stage: type[Stage]) -> None:
+    source, rt = clip_of(7), PlainRuntime()
+    run(settled(stage), source, rt)
+    times = {frame.pts for frame in source}
+    assert all(pts in times and np.isfinite(value) for _, pts, value in rt.noted)
 
 
 @every_stage
@@ -144,8 +175,9 @@ def test_it_sees_no_further_ahead_than_it_declares(stage: type[Stage]) -> None:
             read.append(frame.pts)
             yield frame
 
-    for number, _ in enumerate(settled(stage).run(source(), CLIP, PlainRuntime())):
-        assert len(read) <= number + 1 + stage.lookahead
+    step = settled(stage)
+    for number, _ in enumerate(step.run(source(), CLIP, PlainRuntime())):
+        assert len(read) <= number + 1 + step.lookahead
 
 
 @every_stage
@@ -232,3 +264,18 @@ def test_after_a_cut_it_starts_afresh(stage: type[Stage]) -> None:
     after = [replace(f, pts=f.pts + later, scene_start=i == 0) for i, f in enumerate(after)]
     cut, fresh = run(step, [*before, *after]), run(step, after)
     assert same(cut[-len(fresh) :], fresh)
+
+
+@every_stage
+def test_a_segment_with_its_margins_is_what_an_uncut_run_has(stage: type[Stage]) -> None:
+    step = settled(stage)
+    if step.output(CLIP).rate != CLIP.rate:
+        pytest.skip("changes the rate")
+    start, end = step.warmup + 2, step.warmup + 6
+    source = clip_of(end + step.runout + 3)
+    whole = run(step, source)
+    part = run(step, source[start - step.warmup : end + step.runout])
+    part = part[step.warmup : len(part) - step.runout]
+    assert [frame.pts for frame in part] == [frame.pts for frame in source[start:end]]
+    for one, other in zip(part, whole[start:end], strict=True):
+        assert np.abs(one.data - other.data).mean() < 1 / 255

@@ -20,18 +20,41 @@ class Map(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Takes what stages note for the report, from any thread."""
+
+    def count(self, name: str, pts: int, amount: float) -> None:
+        """As `core.Runtime.count` describes it."""
+        ...
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        """As `core.Runtime.record` describes it."""
+        ...
+
+
 class JobRuntime:
     """Implements `core.Runtime`."""
 
     def __init__(
-        self, *, load: Callable[[str], Model], mapping: Map, warn: Callable[[str], None]
+        self,
+        *,
+        load: Callable[[str], Model],
+        load_student: Callable[[str], Model | None] = lambda model_id: None,
+        mapping: Map,
+        warn: Callable[[str], None],
+        notes: Sink | None = None,
     ) -> None:
-        """`load` gives the model of an id on this job's device; it is asked once per id."""
+        """`load` gives the model of an id on this job's device, `load_student` its student if it
+        has one; each is asked once per id. Without `notes` nobody hears of counts and records.
+        """
         self._load = load
+        self._load_student = load_student
         self._map = mapping
         self._warn = warn
+        self._notes = notes
         self._lock = threading.Lock()
         self._models: dict[str, Model] = {}
+        self._students: dict[str, Model | None] = {}
         self._told: set[str] = set()
 
     def model(self, model_id: str) -> Model:
@@ -40,6 +63,13 @@ class JobRuntime:
             if model_id not in self._models:
                 self._models[model_id] = self._load(model_id)
             return self._models[model_id]
+
+    def student(self, model_id: str) -> Model | None:
+        """Load the small network distilled from a model, once per job; None where there is none."""
+        with self._lock:
+            if model_id not in self._students:
+                self._students[model_id] = self._load_student(model_id)
+            return self._students[model_id]
 
     def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
         """Apply `function` on up to `workers` threads; results come in the order of `items`."""
@@ -52,3 +82,13 @@ class JobRuntime:
                 return
             self._told.add(message)
         self._warn(message)
+
+    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
+        """Add to a total of the report, for the frame of that time."""
+        if self._notes is not None:
+            self._notes.count(name, pts, amount)
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        """Append a value to a list of the report, for the frame of that time."""
+        if self._notes is not None:
+            self._notes.record(name, pts, value)

@@ -33,6 +33,7 @@ class Upscale:
     flag_prefix: ClassVar[str] = ""
     lookahead: ClassVar[int] = 0
     warmup: ClassVar[int] = 0
+    runout: ClassVar[int] = 0
 
     model: Annotated[
         str,
@@ -96,6 +97,10 @@ class Upscale:
         if is_path(self.model):
             return (self.model,)
         return _passes(self.model, self.output(clip).height / clip.height)
+
+    def students(self, clip: ClipInfo) -> tuple[str, ...]:
+        """None: the models themselves see every frame."""
+        return ()
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
         """Enlarge every frame on its own."""
