@@ -219,6 +219,18 @@ def test_what_is_missing_or_moved_is_said(
     assert videnhance.compare(later, reference, vmaf=False).warnings == ()
 
 
+def test_damage_is_said(ffmpeg: Any, tmp_path: Path) -> None:
+    whole = ffmpeg.clip("whole.ts", "-c:v", "mpeg2video", "-g", "6", size=SIZE, seconds=0.8)
+    broken = tmp_path / "broken.ts"
+    data = bytearray(whole.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 6000] = bytes(6000)
+    broken.write_bytes(data)
+    found = videnhance.compare(broken, whole, vmaf=False)
+    assert found.warnings[0].startswith("The output is damaged (")
+    assert not any("reference is damaged" in warning for warning in found.warnings)
+    assert found["psnr_y"].worst < 40
+
+
 def test_what_does_not_belong_together_is_refused(
     make: Callable[..., Path], reference: Path, source: Path, tmp_path: Path
 ) -> None:

@@ -180,7 +180,10 @@ class _Pairing:
         self.times.append(frames["output"].time)
 
     def warnings(self) -> Iterator[str]:
-        """What the counts and times of the recordings give cause to doubt."""
+        """What the recordings' losses, counts and times give cause to doubt."""
+        for role, reader in self._readers.items():
+            if reader.losses:
+                yield f"The {role} is damaged ({reader.losses}); its figures suffer from that."
         output = self.counts["output"]
         for role, count in self.counts.items():
             if count != output:

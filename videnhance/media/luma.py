@@ -13,7 +13,7 @@ from videnhance.core import ClipInfo, InputError, Matrix
 from videnhance.kernels.colour import Plane, luma_codes, luma_from_rgb
 from videnhance.media.decode import Decoder
 from videnhance.media.pixels import _planar, _planes, _rearrange, to_image
-from videnhance.media.source import SourceInfo
+from videnhance.media.source import Losses, SourceInfo
 from videnhance.media.timeline import Segment, read_timeline
 
 _WHOLE = Segment(0, None, None, None)
@@ -77,6 +77,11 @@ class LumaReader:
         traceback: TracebackType | None,
     ) -> None:
         self._decoder.__exit__(kind, value, traceback)
+
+    @property
+    def losses(self) -> Losses:
+        """What could not be read of a damaged recording; complete when all frames were read."""
+        return self._decoder.losses
 
     def frames(self) -> Iterator[LumaFrame]:
         """Every frame in order. Raises InputError where the picture changes its size."""
