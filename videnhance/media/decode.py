@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
 
 import av
+import av.filter
 
 from videnhance.core import Frame, InputError
 from videnhance.media.pixels import to_image
@@ -38,24 +40,64 @@ class Picture:
     """Counted from where decoding began."""
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A picture that was decoded and not given out yet."""
+
+    picture: Picture
+    before: Losses
+    """What was lost since the source was opened, but for what befell this picture itself."""
+
+
+class _Copies:
+    """Copies frames into memory that is not the decoder's.
+
+    Decoders use the memory of frames again once nobody holds these, and what H.264 shows of damaged
+    pictures may be what happens to lie there; so nobody may hold any.
+    """
+
+    def __init__(self) -> None:
+        self._form: tuple[int, int, str] | None = None
+
+    def __call__(self, frame: Any) -> Any:
+        form = (frame.width, frame.height, frame.format.name)
+        if form != self._form:
+            self._form, (width, height, name) = form, form
+            graph = av.filter.Graph()
+            graph.threads = 1
+            # Times pass through as they are, whatever the unit.
+            source = graph.add_buffer(
+                width=width, height=height, format=name, time_base=Fraction(1)
+            )
+            graph.link_nodes(source, graph.add("copy"), graph.add("buffersink")).configure()
+            self._graph = graph
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
 class Decoder:
     """Decodes segments of one source; use as a context manager.
 
-    Decoding a segment always gives the frames that decoding from its anchor gives, whether the
-    decoder was sought there or, as an economy, was already on its way from there.
+    Decoding a segment always gives the frames and losses that decoding from its anchor gives,
+    whether the decoder was sought there or, as an economy, was already on its way from there.
+    Pictures beyond a segment's end are held for the next one.
     """
 
     def __init__(self, source: SourceInfo, timeline: Timeline) -> None:
         self.source = source
         self.timeline = timeline
         self.losses = Losses()
-        """What the segments decoded so far cost; what lay before their starts is not counted."""
+        """What the segments decoded so far cost, without what lay before or beyond them."""
         self._seen = Losses()
         self._stack = ExitStack()
-        self._pictures: Iterator[Picture] | None = None
+        self._pictures: Iterator[_Held] | None = None
         self._anchor: int | None = None
+        self._opened = Losses()
+        """What had been seen when decoding from the anchor began."""
+        self._ahead: deque[_Held] = deque()
         self._tail: deque[Picture] = deque()
-        self._next: Picture | None = None
+        """The last pictures given out, as many as were asked for to warm up."""
+        self._last: Picture | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -70,60 +112,98 @@ class Decoder:
 
     def _close(self) -> None:
         self._pictures = None
-        self._next = None
+        self._last = None
+        self._ahead.clear()
         self._tail.clear()
         self._stack.close()
 
-    def frames(self, segment: Segment, warmup: int = 0) -> Iterator[tuple[Frame, bool]]:
-        """Frames of a segment as RGB; the flag is False for up to `warmup` frames before it.
+    def frames(
+        self, segment: Segment, warmup: int = 0, runout: int = 0
+    ) -> Iterator[tuple[Frame, bool]]:
+        """Frames of a segment as RGB, in order; the flag says whether a frame is inside.
 
-        Losses on the way are added to `self.losses`. Raises InputError when the picture's
-        size changes, with the time where it does.
+        Up to `warmup` frames before it and up to `runout` frames beyond it are outside; without
+        a frame inside there are none of these. Losses of the segment are added to `self.losses`.
+        Raises InputError when the picture's size changes, with the time where it does.
         """
-        for picture, inside in self.pictures(segment, warmup):
+        for picture, inside in self.pictures(segment, warmup, runout):
             yield self._to_frame(picture), inside
 
-    def pictures(self, segment: Segment, warmup: int = 0) -> Iterator[tuple[Picture, bool]]:
+    def pictures(
+        self, segment: Segment, warmup: int = 0, runout: int = 0
+    ) -> Iterator[tuple[Picture, bool]]:
         """As `frames`, before the conversion to RGB."""
-        before = replace(self._seen)
         self._go_to(segment, warmup)
-        inside = segment.start is None
-        while (picture := self._next) is not None:
-            position = self._position(picture)
-            if segment.end is not None and position >= segment.end:
+        if segment.start is not None:
+            while self._next_before(segment.start):
+                self._give_out(warmup)
+        # Segments share out all that was lost: each has what came from its first picture on, up
+        # to the first one beyond it.
+        before = self._opened if segment.start is None else self._seen_before_next()
+        inside = self._next_before(segment.end) is not None
+        if inside:
+            self._shorten_tail(warmup)
+            yield from ((earlier, False) for earlier in tuple(self._tail))
+        while self._next_before(segment.end):
+            yield self._give_out(warmup), True
+        self.losses.add(self._seen_before_next().since(before))
+        for number in range(runout if inside else 0):
+            if (held := self._look_ahead(number)) is None:
                 break
-            self._next = next(self._pictures, None) if self._pictures else None
-            if segment.start is None or position >= segment.start:
-                if not inside:
-                    yield from ((earlier, False) for earlier in self._tail)
-                    inside, before = True, replace(self._seen)
-                yield picture, True
-            if warmup:
-                self._tail.append(picture)
-                while len(self._tail) > warmup:
-                    self._tail.popleft()
-        self.losses.add(self._seen.since(before))
+            yield held.picture, False
 
     def _position(self, picture: Picture) -> int:
         return picture.number if self.timeline.by_number else picture.pts
 
+    def _look_ahead(self, number: int = 0) -> _Held | None:
+        """The next picture, or one beyond it, left where it is; None behind the last."""
+        while len(self._ahead) <= number:
+            held = next(self._pictures, None) if self._pictures else None
+            if held is None:
+                return None
+            self._ahead.append(held)
+        return self._ahead[number]
+
+    def _next_before(self, position: int | None) -> _Held | None:
+        """The next picture, if it lies before that position; None is the end of the file."""
+        held = self._look_ahead()
+        if held is None or position is None or self._position(held.picture) < position:
+            return held
+        return None
+
+    def _seen_before_next(self) -> Losses:
+        held = self._look_ahead()
+        return held.before if held else replace(self._seen)
+
+    def _give_out(self, warmup: int) -> Picture:
+        self._last = picture = self._ahead.popleft().picture
+        self._tail.append(picture)
+        self._shorten_tail(warmup)
+        return picture
+
+    def _shorten_tail(self, length: int) -> None:
+        while len(self._tail) > length:
+            self._tail.popleft()
+
     def _go_to(self, segment: Segment, warmup: int) -> None:
-        on_the_way = (
-            self._pictures is not None
-            and self._anchor == segment.anchor
-            and self._next is not None
-            and segment.start is not None
-            and self._position(self._next) <= segment.start
-            and (warmup == 0 or len(self._tail) >= min(warmup, self._next.number))
-        )
-        if on_the_way:
+        if self._is_on_the_way(segment, warmup):
             return
         self._close()
         self._anchor = segment.anchor
+        self._opened = replace(self._seen)
         self._pictures = self._decode_from(segment)
-        self._next = next(self._pictures, None)
 
-    def _decode_from(self, segment: Segment) -> Iterator[Picture]:
+    def _is_on_the_way(self, segment: Segment, warmup: int) -> bool:
+        """Whether going on gives what decoding from the anchor gives, warm-up included."""
+        if self._pictures is None or self._anchor != segment.anchor:
+            return False
+        if self._last is None:
+            return True
+        if segment.start is None or self._position(self._last) >= segment.start:
+            return False
+        return len(self._tail) >= min(warmup, self._last.number + 1)
+
+    def _decode_from(self, segment: Segment) -> Iterator[_Held]:
         container = self._stack.enter_context(open_source(self.source.path))
         stream: Any = container.streams[self.source.video]
         if segment.anchor is not None and not self._seek(container, stream, segment.anchor):
@@ -155,6 +235,7 @@ class Decoder:
     def _decoded(self, container: Any, stream: Any) -> Iterator[tuple[Any, int | None]]:
         """Frames in presentation order with the time the decoder gives them."""
         context = stream.codec_context
+        copy = _Copies()
         last = None
         for packet in read_packets(container, stream, self._seen):
             if packet.size == 0:
@@ -163,18 +244,19 @@ class Decoder:
                     yield last, packet.pts
                 continue
             for frame in decode_packet(context, packet, self._seen):
-                last = frame
-                yield frame, frame.pts
+                last = copy(frame)
+                yield last, frame.pts
         for frame in decode_packet(context, None, self._seen):
-            yield frame, frame.pts
+            yield copy(frame), frame.pts
 
-    def _timed(self, decoded: Iterator[tuple[Any, int | None]]) -> Iterator[Picture]:
+    def _timed(self, decoded: Iterator[tuple[Any, int | None]]) -> Iterator[_Held]:
         """Give every frame a duration and a time after its predecessor's."""
         line = self.timeline
         usual = max(1, round(1 / (line.rate * line.time_base)))
         previous: int | None = None
         timed = False
         for number, (frame, stamp) in enumerate(decoded):
+            before = replace(self._seen)
             if frame.is_corrupt:
                 self._seen.corrupt_frames += 1
             timed = timed or stamp is not None
@@ -187,7 +269,7 @@ class Decoder:
                 else:
                     pts = previous + (usual if pts is None else self._room(previous, usual))
             previous = pts
-            yield Picture(frame, pts, duration, number)
+            yield _Held(Picture(frame, pts, duration, number), before)
 
     def _room(self, previous: int, usual: int) -> int:
         """How far behind its predecessor a frame goes whose own time is taken.
