@@ -189,6 +189,11 @@ class Model(Protocol):
         ...
 
     @property
+    def halo(self) -> int:
+        """Input pixels around a part that it must see for the part to come out as in the whole."""
+        ...
+
+    @property
     def workers(self) -> int:
         """How many calls at once use the device best (1 where the device is filled by one)."""
         ...
@@ -218,10 +223,18 @@ class Runtime(Protocol):
         """Load the small network distilled from a model, once per job; None where there is none."""
         ...
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
         """Apply `function` on up to `workers` threads; results come in the order of `items`.
 
-        With one worker it is the built-in `map`: nothing is read ahead.
+        With one worker it is the built-in `map`: nothing is read ahead. Otherwise `ahead` items
+        may wait for their results, as many as there are workers and one more if it is None: more
+        where some take far longer than others.
         """
         ...
 

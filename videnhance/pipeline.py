@@ -239,18 +239,28 @@ class Workers:
         for thread in self._threads:
             thread.join(timeout=None if not self._stop.requested else _POLL_SECONDS)
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-        """Results in the order of `items`; with one worker nothing is read ahead."""
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
+        """Results in the order of `items`, `ahead` of which may wait (None: workers + 1).
+
+        With one worker nothing is read ahead.
+        """
         if workers <= 1:
             yield from (self._timed(function, item, 1) for item in items)
             return
         self._grow(workers)
         # One more than there are workers, so that none waits while the next item is fetched.
+        most = workers if ahead is None else max(ahead - 1, workers)
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:
                 waiting.append(self._submit(function, item, workers))
-                if len(waiting) > workers:
+                if len(waiting) > most:
                     yield self._result(waiting.popleft())
             while waiting:
                 yield self._result(waiting.popleft())

@@ -28,6 +28,7 @@ class TinyModel:
 
     id = "tiny"
     batch = 1
+    halo = 0
 
     def __init__(self, scale: int = 2, workers: int = 1, fails_at: int | None = None) -> None:
         self.scale = scale
@@ -61,7 +62,13 @@ class PlainRuntime:
         self.asked["students"].add(model_id)
         return self._student
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
         return map(function, items)
 
     def warn(self, message: str) -> None:
@@ -81,8 +88,14 @@ class PooledRuntime(PlainRuntime):
         super().__init__(model)
         self._workers = workers
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-        return self._workers.map(function, items, workers)
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
+        return self._workers.map(function, items, workers, ahead)
 
 
 def clip_of(count: int, seed: int = 0) -> list[Frame]:

@@ -26,6 +26,7 @@ class Repeater:
 
     workers = 1
     batch = 1
+    halo = 0
 
     def __init__(self, model_id: str, scale: int) -> None:
         self.id = model_id
@@ -54,11 +55,26 @@ class Loader:
         self.loaded.append(Repeater(model_id, scale))
         return self.loaded[-1]
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
         return map(function, items)
 
     def warn(self, message: str) -> None:
         raise AssertionError(message)
+
+    def student(self, model_id: str) -> None:
+        return None
+
+    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
+        pass
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        pass
 
 
 def _frame(low: float = 0.0, high: float = 1.0, seed: int = 0) -> Frame:

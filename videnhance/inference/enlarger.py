@@ -48,6 +48,11 @@ class Enlarger:
         return self._network.scale
 
     @property
+    def halo(self) -> int:
+        """Input pixels around a part that it must see for the part to come out as in the whole."""
+        return self._halo
+
+    @property
     def workers(self) -> int:
         """How many calls at once use the device best."""
         return self._network.workers

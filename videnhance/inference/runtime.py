@@ -15,7 +15,13 @@ R = TypeVar("R")
 class Map(Protocol):
     """An ordered map over up to `workers` threads, as `core.Runtime.map` describes it."""
 
-    def __call__(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    def __call__(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
         """Apply `function` to every item; results come in the order of `items`."""
         ...
 
@@ -71,9 +77,15 @@ class JobRuntime:
                 self._students[model_id] = self._load_student(model_id)
             return self._students[model_id]
 
-    def map(self, function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
         """Apply `function` on up to `workers` threads; results come in the order of `items`."""
-        return self._map(function, items, workers)
+        return self._map(function, items, workers, ahead)
 
     def warn(self, message: str) -> None:
         """Tell the user something; the same sentence is told once."""

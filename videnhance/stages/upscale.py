@@ -1,16 +1,22 @@
-"""Enlarge frames with a super-resolution network."""
+"""Enlarge frames with a super-resolution network, alone or with what their neighbours know."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
 from videnhance.core import ClipInfo, Frame, Image, Knob, Model, Runtime, UsageError
 
-# Kernels and inference are imported where they are used: help pages import this module.
+if TYPE_CHECKING:
+    from videnhance.inference.passes import Passes
+    from videnhance.temporal.scenes import Seen
+
+T = TypeVar("T")
+
+# Kernels, inference and temporal are imported where they are used: help pages import this module.
 
 _CPU_MODEL = "realesr-animevideov3"  # some 25 times cheaper than x4plus, and good on real footage
 _GPU_MODEL = "realesrgan-x4plus"
@@ -31,9 +37,6 @@ class Upscale:
 
     name: ClassVar[str] = "upscale"
     flag_prefix: ClassVar[str] = ""
-    lookahead: ClassVar[int] = 0
-    warmup: ClassVar[int] = 0
-    runout: ClassVar[int] = 0
 
     model: Annotated[
         str,
@@ -52,6 +55,48 @@ class Upscale:
     strength: Annotated[
         float, Knob("share of the network's detail over a plain enlargement", 0, 1)
     ] = 1.0
+    temporal: Annotated[
+        str,
+        Knob(
+            "how frames use their neighbours: off not at all, steady filters what flickers, "
+            "reuse carries detail from frame to frame and enlarges few; auto takes reuse on a CPU "
+            "and steady on a GPU",
+            choices=("auto", "off", "steady", "reuse"),
+        ),
+    ] = "auto"
+    steady_strength: Annotated[
+        str,
+        Knob("how much --temporal steady filters", choices=("gentle", "normal", "strong")),
+    ] = "normal"
+    reuse_quality: Annotated[
+        float,
+        Knob(
+            "PSNR in dB that --temporal reuse keeps against the network's own output of every "
+            "frame",
+            30,
+            60,
+        ),
+    ] = 42.0
+
+    @property
+    def lookahead(self) -> int:
+        """Frames it must see after a frame before that can leave."""
+        from videnhance.temporal import reuse, scenes
+
+        ahead = {"steady": scenes.LONGEST_FLASH, "reuse": reuse.LOOKAHEAD}
+        return ahead.get(self.temporal, 0)
+
+    @property
+    def warmup(self) -> int:
+        """Frames before a segment that settle the filter; `reuse` begins with an anchor."""
+        from videnhance.temporal import steady
+
+        return steady.WARMUP if self.temporal == "steady" else 0
+
+    @property
+    def runout(self) -> int:
+        """Frames behind a segment: the next one's first is the anchor that the last ones need."""
+        return {"steady": 2, "reuse": 1}.get(self.temporal, 0)
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
@@ -75,7 +120,10 @@ class Upscale:
         scale = self.scale
         if scale is None and self.height is None:
             scale = _USUAL_SCALE
-        return replace(self, model=model, scale=scale)
+        temporal = self.temporal
+        if temporal == "auto":
+            temporal = "reuse" if device_kind == "cpu" else "steady"
+        return replace(self, model=model, scale=scale, temporal=temporal)
 
     def output(self, clip: ClipInfo) -> ClipInfo:
         """The enlarged size; sides are rounded to even numbers where the scale is broken."""
@@ -99,28 +147,105 @@ class Upscale:
         return _passes(self.model, self.output(clip).height / clip.height)
 
     def students(self, clip: ClipInfo) -> tuple[str, ...]:
-        """None: the models themselves see every frame."""
-        return ()
+        """Its models, where most frames are left to their students."""
+        return self.models(clip) if self.temporal == "reuse" else ()
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
-        """Enlarge every frame on its own."""
-        from videnhance.inference.loading import is_path
+        """Enlarge frames in the way that `temporal` says."""
+        from videnhance.inference.passes import Passes
 
         out = self.output(clip)
-        networks = [rt.model(model) for model in self.models(clip)]
-        if networks and is_path(self.model):
-            networks *= _repeats(networks[0].scale, out.height / clip.height)
-        workers = min((network.workers for network in networks), default=1)
-        enlarge = partial(self._enlarge, networks=networks, height=out.height, width=out.width)
-        return rt.map(enlarge, frames, workers)
+        finished = partial(self._finished, height=out.height, width=out.width)
+        networks = self._networks([rt.model(model) for model in self.models(clip)], clip)
+        if not networks:
+            return (finished(frame, None) for frame in frames)
+        passes = Passes(networks)
+        if self.temporal == "off":
 
-    def _enlarge(self, frame: Frame, networks: list[Model], height: int, width: int) -> Frame:
+            def enlarged(frame: Frame) -> Frame:
+                return finished(frame, passes(frame.data.clip(0, 1), out.height, out.width))
+
+            return rt.map(enlarged, frames, passes.workers)
+        scale = out.height // clip.height
+        if (scale * clip.height, scale * clip.width) != (out.height, out.width):
+            # Parts of frames must begin on whole pixels; the rest is done at the end.
+            scale = passes.scale
+        if self.temporal == "steady":
+            pictures = self._steady(frames, passes, scale, rt)
+        else:
+            students = [rt.student(model) for model in self.students(clip)]
+            known = [student for student in students if student is not None]
+            drafts = Passes(self._networks(known, clip)) if len(known) == len(students) else None
+            pictures = self._reuse(frames, passes, drafts, scale, rt)
+        return (finished(frame, picture.clip(0, 1)) for frame, picture in pictures)
+
+    def _networks(self, models: list[Model], clip: ClipInfo) -> list[Model]:
+        """The passes of a frame: a file's network may be needed more than once."""
+        from videnhance.inference.loading import is_path
+
+        if models and is_path(self.model):
+            return models * _repeats(models[0].scale, self.output(clip).height / clip.height)
+        return models
+
+    def _steady(
+        self, frames: Iterator[Frame], passes: Passes, scale: int, rt: Runtime
+    ) -> Iterator[tuple[Frame, Image]]:
+        from videnhance.kernels.resize import resize
+        from videnhance.temporal.scenes import scenes
+        from videnhance.temporal.steady import STRENGTHS, steadied
+
+        def enlarged(seen: Seen) -> tuple[Seen, Image, Image]:
+            image = seen.frame.data.clip(0, 1)
+            height, width = scale * seen.frame.height, scale * seen.frame.width
+            return seen, passes(image, height, width), resize(image, height, width)
+
+        items = rt.map(enlarged, _noted(scenes(frames), rt), passes.workers)
+        for seen, picture in steadied(items, STRENGTHS[self.steady_strength]):
+            yield seen.frame, picture
+
+    def _reuse(
+        self,
+        frames: Iterator[Frame],
+        passes: Passes,
+        drafts: Passes | None,
+        scale: int,
+        rt: Runtime,
+    ) -> Iterator[tuple[Frame, Image]]:
+        from videnhance.kernels.motion import planar
+        from videnhance.kernels.resize import resize
+        from videnhance.temporal.reuse import DISTANCES, Networks, Reuse
+        from videnhance.temporal.scenes import scenes
+
+        def full(image: Image) -> Image:
+            return passes(image, scale * image.shape[1], scale * image.shape[2])
+
+        def draft(image: Image) -> Image:
+            height, width = scale * image.shape[1], scale * image.shape[2]
+            made = drafts(image, height, width) if drafts else resize(image, height, width)
+            return made.clip(0, 1)
+
+        reuse = Reuse(Networks(full, draft, scale, passes.halo), self.reuse_quality)
+        tasks = reuse.tasks(_noted(scenes(frames), rt))
+        # Anchors take long: what lies between the earlier ones is done meanwhile.
+        for done in rt.map(_called, tasks, passes.workers, DISTANCES[-1]):
+            if done is None:
+                continue
+            seen, made = done
+            pts = seen.frame.pts
+            rt.count("pixels", pts, seen.luma.size)
+            rt.count("network_pixels", pts, made.pixels)
+            if made.audit is not None:
+                rt.record("audit", pts, -10 * math.log10(max(made.audit, 1e-10)))
+            yield seen.frame, planar(made.result)
+
+    def _finished(self, frame: Frame, picture: Image | None, height: int, width: int) -> Frame:
+        """Give a frame the network's picture, as far as `strength` wants it."""
         from videnhance.kernels.resize import enlarge_linear, resize
 
-        if not networks:
+        if picture is None:
             return replace(frame, data=resize(frame.data, height, width))
+        result = resize(picture, height, width)
         clipped = frame.data.clip(0, 1)
-        result = _detailed(clipped, networks, height, width)
         if _is_grey(clipped):
             # Networks tint black-and-white film by a code value or three.
             result = _without_colour(result)
@@ -131,6 +256,22 @@ class Upscale:
         if beyond.any():
             result = result + enlarge_linear(beyond, height, width)
         return replace(frame, data=result)
+
+
+def _noted(items: Iterator[Seen], rt: Runtime) -> Iterator[Seen]:
+    """The same, with cuts and repeats told to the report; a stream's first frame is no cut."""
+    from videnhance.temporal.scenes import Kind
+
+    for number, seen in enumerate(items):
+        if seen.kind is Kind.CUT and number:
+            rt.record("cuts", seen.frame.pts, 1.0)
+        if seen.kind is Kind.REPEAT:
+            rt.count("repeats", seen.frame.pts)
+        yield seen
+
+
+def _called(task: Callable[[], T]) -> T:
+    return task()
 
 
 def _is_grey(image: Image) -> bool:
@@ -146,19 +287,6 @@ def _without_colour(image: Image) -> Image:
     grey *= 1 / 3
     image[:] = grey
     return image
-
-
-def _detailed(image: Image, networks: list[Model], height: int, width: int) -> Image:
-    """Through all networks; brought to size before the last, so that its output fits exactly."""
-    from videnhance.kernels.resize import resize
-
-    *earlier, last = networks
-    for network in earlier:
-        image = network([image])[0]
-    if earlier:
-        image = resize(image, round(height / last.scale), round(width / last.scale))
-        image = image.clip(0, 1)
-    return resize(last([image])[0], height, width)
 
 
 def _passes(model: str, scale: float) -> tuple[str, ...]:

@@ -1,0 +1,41 @@
+"""Networks one after another, as one that enlarges to any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from videnhance.core import Image, Model
+from videnhance.kernels.resize import resize
+
+
+class Passes:
+    """At least one network, the first given the image, the last giving the result."""
+
+    def __init__(self, networks: Sequence[Model]) -> None:
+        self._earlier = networks[:-1]
+        self._last = networks[-1]
+        self.scale = math.prod(network.scale for network in networks)
+        """What they enlarge by without any resizing."""
+        self.workers = min(network.workers for network in networks)
+        """How many calls at once use the device best."""
+        self.halo = self._halo()
+        """Input pixels around a part that they must see for it to come out as in the whole."""
+
+    def _halo(self) -> int:
+        halo, scale = 0, 1
+        for network in (*self._earlier, self._last):
+            halo += -(-network.halo // scale)
+            scale *= network.scale
+        # The resizing before the last network, and after it, reaches two pixels further.
+        return halo + 4
+
+    def __call__(self, image: Image, height: int, width: int) -> Image:
+        """Enlarge (3, H, W) within 0..1 to (3, height, width), which may overshoot a little."""
+        for network in self._earlier:
+            image = network([image])[0]
+        if self._earlier:
+            # Brought to size before the last, so that its output fits exactly.
+            last = self._last.scale
+            image = resize(image, round(height / last), round(width / last)).clip(0, 1)
+        return resize(self._last([image])[0], height, width)

@@ -1,0 +1,73 @@
+"""Optical flow between two frames of a scene, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videnhance.kernels.motion import (
+    Floats,
+    Flow,
+    boundary_confidence,
+    brightness_confidence,
+    dense_flow,
+    eight_bits,
+    inside,
+    round_trip_confidence,
+    settled,
+    snapped,
+    warp,
+)
+from videnhance.temporal.scenes import faded
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame's luma (H, W), 0..1, and what of it is needed more than once."""
+
+    luma: Floats
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint8]:
+        """Luma as bytes."""
+        return eight_bits(self.luma)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the pixels of one picture are in another, (H, W, 2), and with what confidence, 0..1."""
+
+    flow: Flow
+    confidence: Floats
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing moves."""
+        return not self.flow.any()
+
+
+def find_flow(here: Picture, there: Picture) -> Flow:
+    """Where the pixels of one picture are in another of the same scene, fades allowed for."""
+    before = Picture(faded(there.luma, here.luma))
+    codes = there.codes if before.luma is there.luma else before.codes
+    return snapped(dense_flow(here.codes, codes))
+
+
+def judged(
+    here: Picture, there: Picture, flow: Flow, sigma: float, back: Flow | None = None
+) -> Motion:
+    """The flow with its confidence: agreement of brightness, and 0 where it leaves the picture.
+
+    With the flow `back`, also whether both meet, and less at the borders of moving things. `sigma`
+    is the noise level of the luma.
+    """
+    moved = warp(faded(there.luma, here.luma), flow)
+    confidence = brightness_confidence(here.luma, moved, sigma)
+    if back is not None:
+        confidence *= round_trip_confidence(flow, back)
+        confidence *= boundary_confidence(flow)
+    confidence *= inside(flow)
+    return Motion(flow, settled(confidence))

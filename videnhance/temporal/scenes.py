@@ -1,0 +1,219 @@
+"""Tell for every frame of a stream whether it begins a scene, flashes, or repeats the last one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+
+from videnhance.core import Frame
+from videnhance.kernels.motion import (
+    Floats,
+    box,
+    brightness_confidence,
+    dense_flow,
+    eight_bits,
+    interleaved,
+    luma,
+    warp,
+)
+from videnhance.kernels.noise import noise_level
+
+LONGEST_FLASH = 2
+"""Frames; also how many frames must be seen after a cut before it is sure to be none."""
+
+_SMALL = (160, 90)
+_CUT = 0.10
+"""Threshold of FFmpeg's scdet, as a share of the range."""
+_SUSPICIOUS = 0.03
+"""Smallest mean difference at which motion is tried as an explanation."""
+_BLOCK = 10
+_CONFIDENT = 0.5
+_STEP = 1 / 255
+_REPEAT = 1.01 * _STEP
+_REPEAT_RGB = 2.2 * _STEP
+"""A step of a chroma code value is up to 1.86 steps of blue (H.273, BT.709)."""
+_LOUDEST_REPEAT = 2 * _STEP
+"""Noise above this is grain that belongs to the picture and must go on moving."""
+_SIDE = 5
+_EXTREME = 4.5  # sigmas that the largest of a frame's means of noise stays below
+
+
+class Kind(Enum):
+    """What a frame is to the one before."""
+
+    CUT = "cut"
+    """The first of a scene: nothing may reach across its beginning."""
+    FLASH = "flash"
+    """For a frame or two something else: it stands alone, and the next goes on from before it."""
+    REPEAT = "repeat"
+    """It shows what the one before shows."""
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame with what was found out about it."""
+
+    frame: Frame
+    luma: Floats
+    """Of the frame within 0..1, (H, W)."""
+    kind: Kind
+    sigma: float
+    """Noise level of the scene's luma so far, 0..1."""
+
+
+@dataclass
+class _Looked:
+    frame: Frame
+    luma: Floats
+    small: Floats
+
+
+def scenes(frames: Iterator[Frame]) -> Iterator[Seen]:
+    """Look at every frame; those behind a suspected cut are held back until it is sure.
+
+    A cut is a frame whose mean difference to the one before jumps (FFmpeg's scdet), or that
+    motion cannot explain in more than half of the picture.
+    """
+    waiting: deque[_Looked] = deque()
+    judge = _Judge()
+    source = (_look(frame) for frame in frames)
+
+    def upcoming() -> _Looked | None:
+        """The next frame, read on where none waits."""
+        if waiting:
+            return waiting.popleft()
+        return next(source, None)
+
+    while (now := upcoming()) is not None:
+        if judge.last is None or now.frame.scene_start or judge.differs(now):
+            flash = _flash(judge, now, waiting, source)
+            if flash:
+                for looked in flash:
+                    yield Seen(looked.frame, looked.luma, Kind.FLASH, judge.sigma)
+                continue
+            judge.begin(now)
+            yield Seen(now.frame, now.luma, Kind.CUT, judge.sigma)
+            continue
+        kind = judge.follow(now)
+        yield Seen(now.frame, now.luma, kind, judge.sigma)
+
+
+def _flash(
+    judge: _Judge, now: _Looked, waiting: deque[_Looked], source: Iterator[_Looked]
+) -> list[_Looked]:
+    """The frames of a flash that begins with `now`; none where it is a cut."""
+    if judge.last is None or now.frame.scene_start:
+        return []
+    for number in range(LONGEST_FLASH):
+        if len(waiting) <= number:
+            looked = next(source, None)
+            if looked is None:
+                return []
+            waiting.append(looked)
+        following = waiting[number]
+        if following.frame.scene_start:
+            return []
+        if not judge.unlike(following):
+            return [now, *(waiting.popleft() for _ in range(number))]
+    return []
+
+
+class _Judge:
+    """Remembers of a scene what its next frame is compared with."""
+
+    def __init__(self) -> None:
+        self.last: _Looked | None = None
+        self.sigma = 0.0
+        self._difference = 0.0
+        self._shown: _Looked | None = None
+        self._levels: deque[float] = deque(maxlen=15)
+
+    def begin(self, now: _Looked) -> None:
+        """A new scene."""
+        self.last = self._shown = now
+        self.sigma = self._difference = 0.0
+        self._levels.clear()
+
+    def differs(self, now: _Looked) -> bool:
+        """Whether a frame begins something else than the last one's scene."""
+        assert self.last is not None
+        difference = _difference(self.last.small, now.small)
+        score = min(difference, abs(difference - self._difference))
+        if score < _CUT and difference < _SUSPICIOUS:
+            return False
+        return self.unlike(now)
+
+    def unlike(self, now: _Looked) -> bool:
+        """Whether motion and fading from the last frame explain less than half of this one."""
+        assert self.last is not None
+        before, after = faded(self.last.small, now.small), now.small
+        if _difference(before, after) < _SUSPICIOUS:
+            return False
+        flow = dense_flow(eight_bits(after), eight_bits(before))
+        agreed = brightness_confidence(after, warp(before, flow), 0.0)
+        blocks = cv2.resize(
+            agreed,
+            (max(1, agreed.shape[1] // _BLOCK), max(1, agreed.shape[0] // _BLOCK)),
+            interpolation=cv2.INTER_AREA,
+        )
+        return bool(np.mean(blocks < _CONFIDENT) > 0.5)
+
+    def follow(self, now: _Looked) -> Kind:
+        """Take in a further frame of the scene."""
+        assert self.last is not None
+        self._difference = _difference(self.last.small, now.small)
+        if self._repeats(now):
+            self.last = now
+            return Kind.REPEAT
+        self._levels.append(noise_level(self.last.luma, now.luma))
+        self.sigma = float(np.median(self._levels))
+        self.last = self._shown = now
+        return Kind.PLAIN
+
+    def _repeats(self, now: _Looked) -> bool:
+        """Whether a frame shows what the last one shows that was not a repeat itself.
+
+        Compared with that one, so that slow changes add up until they are seen.
+        """
+        assert self._shown is not None
+        shown = self._shown
+        change = now.luma - shown.luma
+        largest = float(abs(change).max())
+        if largest <= _REPEAT:
+            colours = abs(interleaved(now.frame.data) - interleaved(shown.frame.data))
+            return bool(colours.max() <= _REPEAT_RGB)
+        if self.sigma == 0 or self.sigma > _LOUDEST_REPEAT:
+            return False
+        spread = self.sigma * np.sqrt(2)
+        if largest > 2 * _EXTREME * spread:
+            return False
+        return bool(abs(box(change, _SIDE)).max() <= _EXTREME * spread / _SIDE)
+
+
+def faded(before: Floats, after: Floats) -> Floats:
+    """`before` with the contrast and brightness of `after`, so that fades look like no change."""
+    spread = float(before.std())
+    gain = float(after.std()) / spread if spread > _STEP else 1.0
+    gain = min(max(gain, 0.5), 2.0)
+    offset = float(after.mean()) - gain * float(before.mean())
+    if abs(gain - 1) < 0.01 and abs(offset) < 0.5 * _STEP:
+        return before
+    return before * np.float32(gain) + np.float32(offset)
+
+
+def _look(frame: Frame) -> _Looked:
+    plane = luma(frame.data.clip(0, 1))
+    height, width = plane.shape
+    size = (min(width, _SMALL[0]), min(height, _SMALL[1]))
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return _Looked(frame, plane, np.asarray(small, np.float32))
+
+
+def _difference(before: Floats, after: Floats) -> float:
+    return float(np.mean(abs(after - before)))

@@ -1,0 +1,126 @@
+"""Filter what a network adds along the motion, so that it does not flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from videnhance.core import Image
+from videnhance.kernels.motion import (
+    Floats,
+    Mask,
+    box,
+    enlarged,
+    interleaved,
+    planar,
+    stretched,
+    warp,
+)
+from videnhance.temporal.flow import Picture, find_flow, judged
+from videnhance.temporal.scenes import Kind, Seen
+
+STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
+"""Smallest share of the present in the filtered detail, by name."""
+
+WARMUP = 24
+"""Frames after which less than a thousandth of what was before is left: 0.75^24."""
+
+_EXPLAINED = 2.5  # sigmas of change that noise explains
+_SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is remembered of the last frame."""
+
+    picture: Picture
+    image: Floats
+    """The input (H, W, 3)."""
+    result: Floats
+    """The output (sH, sW, 3)."""
+    history: Floats
+    """How many frames agree with each pixel of the input, (H, W)."""
+
+
+def steadied(
+    items: Iterator[tuple[Seen, Image, Image]], smallest_share: float
+) -> Iterator[tuple[Seen, Image]]:
+    """Filter the network's pictures; each comes with what was seen, and the plain enlargement.
+
+    `items` are (seen, E, U) with E and U (3, sH, sW); results are (seen, O). Recursive: O is E
+    where nothing is known of before, and less and less of it, down to `smallest_share`, the longer
+    a pixel has been followed. What is carried over is the last output; to it comes what has
+    changed in the input and is not noise, enlarged plainly, so that fades and moving things are
+    never late.
+    """
+    state: _State | None = None
+    for seen, network, plain in items:
+        if seen.kind is Kind.FLASH:
+            yield seen, network
+            continue
+        if seen.kind is Kind.CUT:
+            state = None
+        state, result = _step(state, seen, network, plain, smallest_share)
+        yield seen, result
+
+
+def _step(
+    state: _State | None, seen: Seen, network: Image, enlarged_input: Image, smallest_share: float
+) -> tuple[_State, Image]:
+    picture = Picture(seen.luma)
+    image = interleaved(seen.frame.data.clip(0, 1))
+    fresh = interleaved(network)
+    if state is None:
+        return _State(picture, image, fresh, np.ones_like(seen.luma)), network
+    flow = find_flow(picture, state.picture)
+    back = find_flow(state.picture, picture)
+    motion = judged(picture, state.picture, flow, seen.sigma, back)
+    height, width = fresh.shape[:2]
+    history = np.minimum(motion.confidence * warp(state.history, flow) + 1, 1 / smallest_share)
+    share = np.maximum(1 / history, 1 - motion.confidence)
+    large_flow = enlarged(flow, height, width)
+    before = warp(state.image, flow)
+    predicted = warp(state.result, large_flow) + stretched(
+        unexplained(image - before, seen.sigma), height, width
+    )
+    plain = interleaved(enlarged_input)
+    moving = np.asarray(flow.any(axis=2), np.bool_)
+    detail = _bounded(predicted - plain, fresh - plain, motion.confidence, moving)
+    bounded = plain + detail
+    result = bounded + stretched(share, height, width)[..., None] * (fresh - bounded)
+    return _State(picture, image, result, history), planar(result)
+
+
+def unexplained(change: Floats, sigma: float) -> Floats:
+    """What of a change (H, W, 3) noise of `sigma` does not explain.
+
+    Slow variations over the picture are all kept (light that changes), fine ones as far as their
+    local strength exceeds the noise.
+    """
+    if sigma == 0:
+        return change
+    slow = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
+    fine = change - slow
+    strength = np.sqrt(np.maximum(box(np.square(fine).mean(axis=2), 3), 0))
+    limit = np.float32(_EXPLAINED * sigma)
+    kept = np.clip(strength / limit - 1, 0, 1)
+    return np.asarray(slow + kept[..., None] * fine, np.float32)
+
+
+def _bounded(predicted: Floats, fresh: Floats, confidence: Floats, moving: Mask) -> Floats:
+    """The predicted detail within what the fresh one has around it, where something moves.
+
+    Variance clipping: mean ± γ·σ of a neighbourhood that grows with the scale, γ from 1 to 2.5
+    with the confidence (Salvi, "An excursion in temporal supersampling", GDC 2016).
+    """
+    height, width = fresh.shape[:2]
+    side = 2 * round(height / confidence.shape[0] / 2) + 3
+    mean = box(fresh, side)
+    spread = np.sqrt(np.maximum(box(fresh * fresh, side) - mean * mean, 0))
+    reach = stretched(1 + 1.5 * confidence, height, width)[..., None] * spread
+    clipped = np.clip(predicted, mean - reach, mean + reach)
+    where = stretched(moving.astype(np.float32), height, width)[..., None]
+    return np.asarray(predicted + where * (clipped - predicted), np.float32)
