@@ -63,6 +63,8 @@ def info(name: Annotated[str, typer.Argument(help="A model, or a family of model
                 ("memory", f"{card.bytes_per_pixel / 1000:g} kB per pixel of the frame or tile"),
                 ("weights", ", ".join(map(str, found)) if found else f"missing; {how}"),
             ]
+            if card.student:
+                rows.append(("student", f"{card.student.file}, in this package"))
             typer.echo("\n".join(aligned(rows)))
 
 

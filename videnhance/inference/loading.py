@@ -16,9 +16,12 @@ from videnhance.inference.devices import Device, usable_cores
 from videnhance.inference.enlarger import Enlarger
 from videnhance.inference.network import Network
 from videnhance.inference.winograd import BYTES_PER_PIXEL as WINOGRAD
+from videnhance.resources import folder
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
+_STUDENT_HALO = 10
+"""At least as many as their convolutions."""
 _UNKNOWN_BYTES_PER_PIXEL = 56_000
 """For networks without a card: what the heaviest known one takes."""
 
@@ -55,6 +58,38 @@ def load_model(
     paths = weights.obtain(card, progress=progress)
     network = _own(paths) if _by_winograd(card, device) else _network(paths, device)
     return Enlarger(card.id, network, halo=card.halo, tile=tile, warn=warn)
+
+
+def load_student(
+    name: str,
+    *,
+    device: Device,
+    scale: float | None = None,
+    tile: int | None = None,
+    warn: Callable[[str], None] = _log.warning,
+) -> Model | None:
+    """Load the tiny network that imitates the model `load_model` would give; None without one.
+
+    On Vulkan it runs on the CPU too: there it takes milliseconds, and the frames lie there. Its
+    `id` is the card's and ` student`. Raises InputError where its file is damaged.
+    """
+    card = None if is_path(name) else cards.resolve(name, scale)
+    if card is None or card.student is None:
+        return None
+    path = folder("models") / card.student.file
+    if not path.is_file() or weights.sha256(path) != card.student.sha256:
+        raise InputError(
+            f"The weight file {path}, a part of videnhance, is missing or damaged; "
+            "install videnhance again."
+        )
+    network: Network
+    if device.kind == "cuda":
+        network = _network((path,), device)
+    else:
+        from videnhance.inference.winograd.network import load_student as load
+
+        network = load(path)
+    return Enlarger(f"{card.id} student", network, halo=_STUDENT_HALO, tile=tile, warn=warn)
 
 
 def plan_tile(

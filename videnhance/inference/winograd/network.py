@@ -89,6 +89,25 @@ def load_winograd(path: Path) -> WinogradNetwork:
         from videnhance.inference.torch_backend import read_state
 
         read = NcnnFile("Compact", read_state(path), shrink=1.0)
+    return _built(read, path)
+
+
+def load_student(path: Path) -> WinogradNetwork:
+    """Load a Compact network whose `.safetensors` file has spandrel's names, without PyTorch.
+
+    Importing PyTorch takes longer than many a job's students. Raises InputError as `load_winograd`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        state = {key: value.astype(np.float32) for key, value in load_file(path).items()}
+    except (OSError, SafetensorError) as exc:
+        raise InputError(f"{path} cannot be read as a weight file: {exc}.") from exc
+    return _built(NcnnFile("Compact", state, shrink=1.0), path)
+
+
+def _built(read: NcnnFile, path: Path) -> WinogradNetwork:
     try:
         network: Architecture
         if read.architecture == "Compact":
