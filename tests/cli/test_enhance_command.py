@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from videnhance import engine
-from videnhance.cli.tables import clock, mebibytes, proof_table
+from videnhance.cli.tables import clock, mebibytes, proof_table, result_lines
 from videnhance.core import (
     InputError,
     OutOfMemory,
@@ -22,6 +23,7 @@ from videnhance.core import (
     VerificationError,
     VidenhanceError,
 )
+from videnhance.engine.notes import Notes
 from videnhance.inference import all_cards
 from videnhance.media.source import Losses
 from videnhance.media.verify import Check, Proof
@@ -87,6 +89,33 @@ def test_verbose_shows_plan_and_proof(run, clip: Path, tmp_path: Path) -> None:
     answer = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "-v")
     assert "every timestamp" in answer.stdout
     assert "encoder:   libx264, yuv420p" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("counts", "records", "words"),
+    [
+        ({}, {}, None),
+        ({"other": 3.0}, {"unknown": ((0, 1.0),)}, None),
+        ({"pixels": 2000.0, "network_pixels": 280.0}, {}, "network on 14 % of the pixels"),
+        ({"pixels": 2000.0, "network_pixels": 1.0}, {}, "network on under 1 % of the pixels"),
+        ({"pixels": 2000.0}, {}, "network on 0 % of the pixels"),
+        ({"repeats": 12.0}, {}, "12 repeated frames"),
+        ({"repeats": 1.0}, {"cuts": ((5, 20.0),)}, "1 scene cut, 1 repeated frame"),
+        (
+            {},
+            {"cuts": ((0, 9.0),) * 3, "audit": ((0, 50.0), (1, 43.12), (9, 44.0))},
+            "3 scene cuts, 3 tiles audited, worst 43.1 dB",
+        ),
+    ],
+)
+def test_notes_are_told_in_plain_words(
+    clip: Path, tmp_path: Path, counts: dict, records: dict, words: str | None
+) -> None:
+    result = engine.enhance(clip, tmp_path / "out.mkv", strength=0)
+    lines = result_lines(replace(result, notes=Notes(counts, records)))
+    assert [line for line in lines if line.startswith("noted")] == (
+        [f"noted:     {words}"] if words else []
+    )
 
 
 def test_a_warning_is_one_line_said_once(run, clip: Path, tmp_path: Path, monkeypatch) -> None:

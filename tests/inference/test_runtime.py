@@ -7,7 +7,7 @@ def runtime(loaded, told):
         return object()
 
     return JobRuntime(
-        load=load, mapping=lambda function, items, workers: map(function, items), warn=told.append
+        load=load, mapping=lambda function, items, *most: map(function, items), warn=told.append
     )
 
 
@@ -26,6 +26,13 @@ def test_a_sentence_is_told_once():
     rt.warn("two")
     rt.warn("one")
     assert told == ["one", "two"]
+
+
+def test_what_loads_may_warn():
+    told = []
+    rt = JobRuntime(load=lambda name: rt.warn(name) or object(), mapping=map, warn=told.append)
+    rt.model("slow")
+    assert told == ["slow"]
 
 
 def test_map_is_the_one_injected():

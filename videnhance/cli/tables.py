@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 from rich.text import Text
 
 from videnhance.engine import Plan, Preview, Result
+from videnhance.engine.notes import Notes
 from videnhance.media.verify import Proof
 
 
@@ -97,10 +98,32 @@ def result_lines(result: Result) -> list[str]:
             ("speed", f"{result.fps:.2f} fps; the busiest step was "
                       f"{result.bottleneck} ({share:.0%})")
         )  # fmt: skip
+    if noted := ", ".join(_noted(result.notes)):
+        rows.append(("noted", noted))
     size = result.job.clip
     rows.append(("proof", f"{len(result.proof.checks)} promises kept (-v shows them)"))
     rows.append(("output", f"{result.output} ({size.width}x{size.height})"))
     return aligned(rows)
+
+
+def _noted(notes: Notes) -> Iterator[str]:
+    """In plain words what is known of a job's notes."""
+    counts, records = notes.counts, notes.records
+    if counts.get("pixels"):
+        share = 100 * counts.get("network_pixels", 0) / counts["pixels"]
+        shown = "under 1" if 0 < share < 1 else f"{share:.0f}"
+        yield f"network on {shown} % of the pixels"
+    if "cuts" in records:
+        yield _counted(len(records["cuts"]), "scene cut")
+    if "repeats" in counts:
+        yield _counted(round(counts["repeats"]), "repeated frame")
+    if "audit" in records:
+        worst = min(value for _, value in records["audit"])
+        yield f"{_counted(len(records['audit']), 'tile')} audited, worst {worst:.1f} dB"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def clock(seconds: float) -> str:

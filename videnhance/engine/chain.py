@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from videnhance.core import ClipInfo, Frame, Model, Runtime, Stage, UsageError
 from videnhance.engine.settle import settle
-from videnhance.inference import load_model, select_device
-from videnhance.inference.runtime import JobRuntime
+from videnhance.inference import Device, load_model, load_student, select_device
+from videnhance.inference.runtime import JobRuntime, Map, Sink
 from videnhance.job import settings, sort_options
 from videnhance.pipeline import Meter, Stop, Workers
 
@@ -24,6 +24,25 @@ def chain(
     return frames
 
 
+def runtime(
+    device: Device,
+    tiles: Mapping[str, int],
+    mapping: Map,
+    warn: Callable[[str], None],
+    notes: Sink | None = None,
+) -> JobRuntime:
+    """What stages may ask of a job on that device; `tiles` are the sides by model."""
+
+    def load(model_id: str) -> Model:
+        return load_model(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
+
+    def student(model_id: str) -> Model | None:
+        return load_student(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
+
+    rt = JobRuntime(load=load, load_student=student, mapping=mapping, warn=warn, notes=notes)
+    return rt
+
+
 def enhance_frames(
     frames: Iterator[Frame],
     clip: ClipInfo,
@@ -31,14 +50,16 @@ def enhance_frames(
     preset: str | None = None,
     device: str = "auto",
     warn: Callable[[str], None] = lambda message: None,
+    notes: Sink | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
     """Enhance frames of one's own: the iterator underneath `enhance`, without files.
 
     `frames` are `Frame(data, pts)`, with data float32 RGB of shape (3, H, W), 0..1; `clip`
     describes them; `options` are those of the stages. Frames come out in order, as many and with
-    the same pts as went in. Raises at once what is wrong with the options, and UsageError for
-    what is no such frame when its turn comes.
+    the same pts as went in. `notes` takes what stages count and record, from any thread. Raises
+    at once what is wrong with the options, and UsageError for what is no such frame when its turn
+    comes.
     """
     chosen = select_device(device)
     tables = sort_options(options)
@@ -46,12 +67,8 @@ def enhance_frames(
         names = ", ".join(tables["encode"])
         raise UsageError(f"Frames are not encoded here; leave out {names}.")
     settled = settle(settings(preset, tables).stages, clip, chosen)
-
-    def load(model: str) -> Model:
-        return load_model(model, device=chosen, tile=settled.tiles.get(model), warn=rt.warn)
-
     workers = Workers("stages", Meter(), Stop())
-    rt = JobRuntime(load=load, mapping=workers.map, warn=warn)
+    rt = runtime(chosen, settled.tiles, workers.map, warn, notes)
 
     def enhanced() -> Iterator[Frame]:
         with workers:

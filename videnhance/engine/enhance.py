@@ -15,6 +15,7 @@ from typing import Any
 
 from videnhance.core import InputError, ResourceError, UsageError, VerificationError
 from videnhance.engine.events import Event, Finished, Phase, Planned, Warned
+from videnhance.engine.notes import Notes
 from videnhance.engine.plan import Plan, check_output, make_plan
 from videnhance.engine.rehearsal import rehearse
 from videnhance.engine.result import Result
@@ -141,6 +142,7 @@ class _Run:
             run_seconds=runner.seconds,
             busy=runner.meter.busy(runner.seconds),
             losses=losses,
+            notes=Notes.joined(segment.notes for segment in segments),
             warnings=tuple(warnings),
         )
 

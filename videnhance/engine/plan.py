@@ -46,6 +46,18 @@ class Plan:
         """Frames that every segment decodes before its start."""
         return sum(stage.warmup for stage in self.job.stages)
 
+    @property
+    def runout(self) -> int:
+        """Frames that every segment decodes beyond its end: a stage needs its own of what comes
+        out of the stage before it."""
+        return sum(stage.runout for stage in self.job.stages)
+
+    @property
+    def enhanced(self) -> int:
+        """Frames to send through the stages, those around segments included: a hint."""
+        borders = len(self.timeline.segments) - 1
+        return self.frames + borders * (self.warmup + self.runout)
+
 
 def check_output(source: str, output: Path, overwrite: bool) -> None:
     """Raise UsageError when the output must not or cannot be written."""

@@ -7,18 +7,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from videnhance.core import Frame, Model, UsageError
-from videnhance.engine.chain import chain
+from videnhance.core import Frame, UsageError
+from videnhance.engine.chain import chain, runtime
 from videnhance.engine.enhance import DownloadNotice, Listener
 from videnhance.engine.events import Event, Phase, Warned
 from videnhance.engine.plan import Plan, check_output, make_plan
-from videnhance.inference import load_model
-from videnhance.inference.runtime import JobRuntime
 from videnhance.job import settings, sort_options
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
@@ -43,7 +40,7 @@ class Preview:
     @property
     def seconds(self) -> float:
         """Estimated time for all frames."""
-        return self.seconds_per_frame * self.plan.frames
+        return self.seconds_per_frame * self.plan.enhanced
 
 
 def preview(
@@ -105,7 +102,8 @@ def preview(
 def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, float, int]:
     """Frames made, seconds for each once the work flows, and bytes of all of them encoded."""
     job, meter = plan.job, Meter()
-    load = partial(_load, plan, warn)
+    # So that the last ones measured have all that they look ahead for, as those before them.
+    fed = _FRAMES + sum(stage.lookahead for stage in job.stages)
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         path = Path(folder, "sample.mkv")
         stamps: list[float] = []
@@ -116,9 +114,9 @@ def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, 
             Consumer(encoder.write, 2, "encode", meter, stop, encoder.finish) as writing,
         ):
             began = time.monotonic()
-            rt = JobRuntime(load=load, mapping=workers.map, warn=warn)
-            frames = islice(_frames(decoder, plan), _FRAMES)
-            for frame in chain(frames, plan.source.clip, job.stages, rt):
+            rt = runtime(plan.device, job.tiles, workers.map, warn)
+            frames = islice(_frames(decoder, plan), fed)
+            for frame in islice(chain(frames, plan.source.clip, job.stages, rt), _FRAMES):
                 writing.put(frame)
                 stamps.append(time.monotonic())
                 if stamps[-1] - began > _SECONDS and len(stamps) > 2:
@@ -132,8 +130,3 @@ def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, 
 def _frames(decoder: Decoder, plan: Plan) -> Iterator[Frame]:
     for segment in plan.timeline.segments:
         yield from (frame for frame, inside in decoder.frames(segment) if inside)
-
-
-def _load(plan: Plan, warn: Callable[[str], None], model_id: str) -> Model:
-    tile = plan.job.tiles.get(model_id)
-    return load_model(model_id, device=plan.device, tile=tile, warn=warn)

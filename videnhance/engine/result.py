@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from videnhance.engine.notes import Notes
 from videnhance.job import Job
 from videnhance.media.source import Losses
 from videnhance.media.verify import Proof
@@ -30,6 +31,8 @@ class Result:
     run_seconds: float
     busy: dict[str, float]
     losses: Losses
+    notes: Notes
+    """What the stages noted, of all segments, whichever run made them."""
     warnings: tuple[str, ...]
 
     @property
@@ -54,6 +57,7 @@ class Result:
             "busy": {name: round(share, 4) for name, share in self.busy.items()},
             "bottleneck": self.bottleneck,
             "losses": dataclasses.asdict(self.losses),
+            "temporal": self.notes.report(self.job.clip.time_base),
             "warnings": list(self.warnings),
             "proof": {
                 "kept": self.proof.kept,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from videnhance.core import Frame, Model, ResourceError
-from videnhance.engine.chain import chain
+from videnhance.core import Frame, ResourceError, Runtime
+from videnhance.engine.chain import chain, runtime
 from videnhance.engine.events import Event, Progress, Warned
+from videnhance.engine.notes import Notebook, Notes
 from videnhance.engine.plan import Plan
 from videnhance.engine.work import Finished, WorkFolder
-from videnhance.inference import load_model
-from videnhance.inference.runtime import JobRuntime
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import Losses
@@ -36,9 +35,30 @@ class _End:
     """A segment's frames are through; `losses` is what its decoding cost."""
 
     losses: Losses
+    notes: Notes = field(default_factory=Notes)
 
 
 _Decoded = _Begin | _End | tuple[Frame, bool]
+
+
+class _Span:
+    """The times of a segment's own frames, as far as these were seen."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._beyond: int | None = None
+
+    def see(self, pts: int, inside: bool) -> None:
+        """Learn of a frame, warm-up and runout included, before it is enhanced."""
+        if inside and self._first is None:
+            self._first = pts
+        if not inside and self._first is not None and self._beyond is None:
+            self._beyond = pts
+
+    def __contains__(self, pts: int) -> bool:
+        if self._first is None or pts < self._first:
+            return False
+        return self._beyond is None or pts < self._beyond
 
 
 class SegmentRunner:
@@ -60,6 +80,7 @@ class SegmentRunner:
         self.computed = 0
         self.seconds = 0.0
         self._progress = _Speedometer(plan.frames)
+        self._notebook = Notebook()
         self._encoder: SegmentEncoder | None = None
         self._segment: Segment | None = None
 
@@ -98,18 +119,13 @@ class SegmentRunner:
                 self._encode, _ENCODED_BEHIND, "encode", meter, stop, self._abandon
             ) as encoder,
         ):
-            rt = JobRuntime(load=self._load, mapping=workers.map, warn=self._warn)
+            rt = runtime(self.plan.device, self.job.tiles, workers.map, self._warn, self._notebook)
             for item in decoded:
                 if not isinstance(item, _Begin):
                     raise AssertionError(f"expected the beginning of a segment, got {item}")
                 encoder.put(item)
                 end = self._enhance(decoded, rt, encoder, before)
                 encoder.put(end)
-
-    def _load(self, model_id: str) -> Model:
-        return load_model(
-            model_id, device=self.plan.device, tile=self.job.tiles.get(model_id), warn=self._warn
-        )
 
     def _warn(self, message: str) -> None:
         self.tell(Warned(message))
@@ -124,19 +140,19 @@ class SegmentRunner:
             for segment in todo:
                 counted = replace(decoder.losses)
                 yield _Begin(segment)
-                yield from decoder.frames(segment, self.plan.warmup)
+                yield from decoder.frames(segment, self.plan.warmup, self.plan.runout)
                 yield _End(decoder.losses.since(counted))
 
     def _enhance(
         self,
         decoded: Iterator[_Decoded],
-        rt: JobRuntime,
+        rt: Runtime,
         encoder: Consumer[_Begin | _End | Frame],
         before: int,
     ) -> _End:
-        """Send one segment's frames through the stages; what warmed them up is left out."""
+        """Send one segment's frames through the stages; what lies around it is left out."""
         end: list[_End] = []
-        start: list[int] = []
+        span = _Span()
 
         def frames() -> Iterator[Frame]:
             for item in decoded:
@@ -145,18 +161,17 @@ class SegmentRunner:
                     return
                 if isinstance(item, tuple):
                     frame, inside = item
-                    if inside and not start:
-                        start.append(frame.pts)
+                    span.see(frame.pts, inside)
                     yield frame
 
         for frame in chain(frames(), self.plan.source.clip, self.job.stages, rt):
             self.stop.check()
-            if not start or frame.pts < start[0]:
+            if frame.pts not in span:
                 continue
             encoder.put(frame)
             self.computed += 1
             self.tell(self._progress.report(before + self.computed))
-        return end[0]
+        return replace(end[0], notes=self._notebook.take(span.__contains__))
 
     def _encode(self, item: _Begin | _End | Frame) -> None:
         """Runs on the encoder's thread."""
@@ -169,7 +184,7 @@ class SegmentRunner:
         elif self._segment is not None:
             if self._encoder is not None:
                 self._encoder.finish()
-            self.work.finish(self._segment.index, self._encoder, item.losses)
+            self.work.finish(self._segment.index, self._encoder, item.losses, item.notes)
             self._encoder = None
 
     def _abandon(self) -> None:

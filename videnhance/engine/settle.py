@@ -24,7 +24,7 @@ class Settled:
     stages: tuple[Stage, ...]
     clip: ClipInfo
     models: dict[str, dict[str, str]]
-    """The sha256 of every weight file, by model and file name."""
+    """The sha256 of every weight file, those of students included, by model and file name."""
     tiles: dict[str, int]
     """Sides of the tiles that fit into the memory free now; none for whole frames."""
 
@@ -48,6 +48,8 @@ def settle(
         after = stage.output(clip)
         for model in stage.models(clip):
             models[model] = _digests(model, downloading)
+            if model in stage.students(clip):
+                models[model] |= _student_digest(model)
             width, height = _largest_input(model, clip, after)
             tile = plan_tile(model, width, height, device=device)
             if tile is not None:
@@ -77,3 +79,10 @@ def _digests(model: str, downloading: Downloading | None) -> dict[str, str]:
     if path.suffix.lower() == ".param":
         files.append(path.with_suffix(".bin"))
     return {file.name: weights.sha256(file) for file in files if file.is_file()}
+
+
+def _student_digest(model: str) -> dict[str, str]:
+    """That of the file that travels with the package; none where the model has no student."""
+    student = None if is_path(model) else cards.resolve(model).student
+    # Loading refuses a file of another digest than the card's.
+    return {Path(student.file).name: student.sha256} if student else {}

@@ -15,6 +15,7 @@ from typing import Any
 import filelock
 
 from videnhance.core import UsageError
+from videnhance.engine.notes import Notes
 from videnhance.job import Job, read_saved
 from videnhance.media.assemble import Part
 from videnhance.media.encode import SegmentEncoder, disk_error
@@ -27,6 +28,7 @@ class Finished:
 
     part: Part | None
     losses: Losses
+    notes: Notes
 
     @property
     def frames(self) -> int:
@@ -101,19 +103,23 @@ class WorkFolder:
         try:
             manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
             losses = Losses(**manifest["losses"])
+            notes = Notes.restored(manifest["notes"])
             if not manifest["pts"]:
-                return Finished(None, losses)
+                return Finished(None, losses, notes)
             file = self.path / f"{index:05}.mkv"
             if _digest(file) != manifest["sha256"]:
                 return None
             pts = tuple(manifest["pts"])
-            return Finished(Part(file, pts, manifest["last_duration"], manifest["delay"]), losses)
-        except (OSError, ValueError, KeyError, TypeError):
+            part = Part(file, pts, manifest["last_duration"], manifest["delay"])
+            return Finished(part, losses, notes)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def finish(self, index: int, encoder: SegmentEncoder | None, losses: Losses) -> None:
+    def finish(
+        self, index: int, encoder: SegmentEncoder | None, losses: Losses, notes: Notes
+    ) -> None:
         """Make an encoded segment count. Raises ResourceError when the disk is full."""
-        manifest: dict[str, Any] = {"losses": asdict(losses), "pts": []}
+        manifest: dict[str, Any] = {"losses": asdict(losses), "notes": notes.saved(), "pts": []}
         if encoder is not None:
             file = self.path / f"{index:05}.mkv"
             manifest |= {

@@ -59,6 +59,7 @@ class JobRuntime:
         self._warn = warn
         self._notes = notes
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # of its own: what loads, holding the other, may warn
         self._models: dict[str, Model] = {}
         self._students: dict[str, Model | None] = {}
         self._told: set[str] = set()
@@ -89,7 +90,7 @@ class JobRuntime:
 
     def warn(self, message: str) -> None:
         """Tell the user something; the same sentence is told once."""
-        with self._lock:
+        with self._telling:
             if message in self._told:
                 return
             self._told.add(message)

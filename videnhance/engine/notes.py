@@ -1,0 +1,117 @@
+"""What stages note of the frames they make: totals and lists for the report."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Self
+
+Record = tuple[tuple[int, float], ...]
+"""Times, in ticks of the source's time base, and values, in the order of the times."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Totals and lists by their names, as stages gave them to `core.Runtime`."""
+
+    counts: Mapping[str, float] = field(default_factory=dict)
+    records: Mapping[str, Record] = field(default_factory=dict)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Notes]) -> Self:
+        """Of several segments, in their order; the same however these came about."""
+        counts: dict[str, list[float]] = {}
+        records: dict[str, Record] = {}
+        for part in parts:
+            for name, amount in part.counts.items():
+                counts.setdefault(name, []).append(amount)
+            for name, record in part.records.items():
+                records[name] = records.get(name, ()) + record
+        return cls({name: math.fsum(amounts) for name, amounts in counts.items()}, records)
+
+    def saved(self) -> dict[str, Any]:
+        """As values for JSON, from which `restored` makes the same notes."""
+        return {"counts": dict(self.counts), "records": dict(self.records)}
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError for what `saved` did not give."""
+        counts = {str(name): float(amount) for name, amount in values["counts"].items()}
+        records = {
+            str(name): tuple((int(pts), float(value)) for pts, value in record)
+            for name, record in values["records"].items()
+        }
+        return cls(counts, records)
+
+    def report(self, time_base: Fraction) -> dict[str, Any]:
+        """Counts as numbers, records as lists of a time in seconds and a value.
+
+        A value that is not finite, which JSON cannot hold, is None.
+        """
+        return {
+            **self.counts,
+            **{
+                name: [
+                    {
+                        "time": round(float(pts * time_base), 6),
+                        "value": value if math.isfinite(value) else None,
+                    }
+                    for pts, value in record
+                ]
+                for name, record in self.records.items()
+            },
+        }
+
+
+class Notebook:
+    """Collects the notes of one segment after the other, from any thread.
+
+    What `take` gives does not depend on the order in which threads came.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[tuple[int, float]]] = {}
+        self._records: dict[str, list[tuple[int, float]]] = {}
+
+    def count(self, name: str, pts: int, amount: float) -> None:
+        """As `core.Runtime.count`."""
+        self._note(self._counts, self._records, name, pts, amount)
+
+    def record(self, name: str, pts: int, value: float) -> None:
+        """As `core.Runtime.record`."""
+        self._note(self._records, self._counts, name, pts, value)
+
+    def _note(
+        self,
+        notes: dict[str, list[tuple[int, float]]],
+        others: dict[str, list[tuple[int, float]]],
+        name: str,
+        pts: int,
+        value: float,
+    ) -> None:
+        with self._lock:
+            if name in others:
+                raise ValueError(f"{name!r} must be either counted or recorded")
+            notes.setdefault(name, []).append((pts, float(value)))
+
+    def take(self, inside: Callable[[int], bool]) -> Notes:
+        """What was noted since the last call, of frames whose pts is `inside`."""
+        with self._lock:
+            counts, records = self._counts, self._records
+            self._counts, self._records = {}, {}
+        return Notes(
+            {
+                name: math.fsum(amount for _, amount in kept)
+                for name, noted in sorted(counts.items())
+                if (kept := [note for note in noted if inside(note[0])])
+            },
+            {
+                name: tuple(sorted(kept))
+                for name, noted in sorted(records.items())
+                if (kept := [note for note in noted if inside(note[0])])
+            },
+        )
