@@ -189,8 +189,14 @@ class Model(Protocol):
         ...
 
     @property
-    def halo(self) -> int:
-        """Input pixels around a part that it must see for the part to come out as in the whole."""
+    def reach(self) -> int:
+        """Input pixels around a part that it must see for the part to come out as in the whole,
+        to 60 dB."""
+        ...
+
+    @property
+    def faithful(self) -> bool:
+        """Whether it restores what was there, rather than inventing what might have been."""
         ...
 
     @property

@@ -28,7 +28,8 @@ class TinyModel:
 
     id = "tiny"
     batch = 1
-    halo = 0
+    reach = 0
+    faithful = False
 
     def __init__(self, scale: int = 2, workers: int = 1, fails_at: int | None = None) -> None:
         self.scale = scale

@@ -26,7 +26,8 @@ class Repeater:
 
     workers = 1
     batch = 1
-    halo = 0
+    reach = 0
+    faithful = False
 
     def __init__(self, model_id: str, scale: int) -> None:
         self.id = model_id

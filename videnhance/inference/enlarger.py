@@ -26,13 +26,19 @@ class Enlarger:
         network: Network,
         *,
         halo: int,
+        reach: int | None = None,
+        faithful: bool = False,
         tile: int | None = None,
         warn: Callable[[str], None],
     ) -> None:
-        """`tile` is the side of the tiles in input pixels, None to take images whole."""
+        """`reach` is the halo where None; `tile` is the side of the tiles in input pixels, None to
+        take images whole.
+        """
         self._id = model_id
         self._network = network
         self._halo = halo
+        self._reach = halo if reach is None else reach
+        self._faithful = faithful
         self._tile = None if tile is None else max(tile, smallest_tile(halo))
         self._warn = warn
         self._lock = threading.Lock()
@@ -48,9 +54,14 @@ class Enlarger:
         return self._network.scale
 
     @property
-    def halo(self) -> int:
-        """Input pixels around a part that it must see for the part to come out as in the whole."""
-        return self._halo
+    def reach(self) -> int:
+        """Input pixels around a part that it must see for 60 dB, see `core.Model`."""
+        return self._reach
+
+    @property
+    def faithful(self) -> bool:
+        """Whether it restores rather than invents."""
+        return self._faithful
 
     @property
     def workers(self) -> int:

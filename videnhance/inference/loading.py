@@ -57,7 +57,15 @@ def load_model(
     card = cards.resolve(name, scale)
     paths = weights.obtain(card, progress=progress)
     network = _own(paths) if _by_winograd(card, device) else _network(paths, device)
-    return Enlarger(card.id, network, halo=card.halo, tile=tile, warn=warn)
+    return Enlarger(
+        card.id,
+        network,
+        halo=card.halo,
+        reach=card.reach,
+        faithful=card.faithful,
+        tile=tile,
+        warn=warn,
+    )
 
 
 def load_student(

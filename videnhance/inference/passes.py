@@ -19,16 +19,18 @@ class Passes:
         """What they enlarge by without any resizing."""
         self.workers = min(network.workers for network in networks)
         """How many calls at once use the device best."""
-        self.halo = self._halo()
-        """Input pixels around a part that they must see for it to come out as in the whole."""
+        self.faithful = all(network.faithful for network in networks)
+        """Whether they restore rather than invent."""
+        self.reach = self._reach()
+        """Input pixels around a part that they must see for 60 dB, see `core.Model`."""
 
-    def _halo(self) -> int:
-        halo, scale = 0, 1
+    def _reach(self) -> int:
+        reach, scale = 0, 1
         for network in (*self._earlier, self._last):
-            halo += -(-network.halo // scale)
+            reach += -(-network.reach // scale)
             scale *= network.scale
-        # The resizing before the last network, and after it, reaches two pixels further.
-        return halo + 4
+        # Resizing before the last network, and after it, reaches a little further.
+        return reach + 1 + len(self._earlier)
 
     def __call__(self, image: Image, height: int, width: int) -> Image:
         """Enlarge (3, H, W) within 0..1 to (3, height, width), which may overshoot a little."""

@@ -224,7 +224,9 @@ class Upscale:
             made = drafts(image, height, width) if drafts else resize(image, height, width)
             return made.clip(0, 1)
 
-        reuse = Reuse(Networks(full, draft, scale, passes.halo), self.reuse_quality)
+        reuse = Reuse(
+            Networks(full, draft, scale, passes.reach, passes.faithful), self.reuse_quality
+        )
         tasks = reuse.tasks(_noted(scenes(frames), rt))
         # Anchors take long: what lies between the earlier ones is done meanwhile.
         for done in rt.map(_called, tasks, passes.workers, DISTANCES[-1]):

@@ -20,6 +20,7 @@ from videnhance.kernels.motion import (
     stretched,
     warp,
 )
+from videnhance.kernels.resize import resize
 from videnhance.temporal.flow import Picture, find_flow, judged
 from videnhance.temporal.scenes import LONGEST_FLASH, Kind, Seen
 from videnhance.temporal.tiles import parts_of, recompute, tile_means, tile_side
@@ -37,8 +38,13 @@ _PATIENCE = 12
 """Anchors in a row without anything between them, before it is tried again."""
 _MARGIN = 0.8
 """Of the error that is allowed, this much is spent: predictions err."""
-_WORST_TILE = 6.0
+_LOST = 0.03
+"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost:
+some 5 % of its gain in dB where that is 4 dB."""
+_WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""
+_PESSIMISM = 1.5
+"""What predictions are multiplied with before the first audit."""
 _TRUST = 8
 """Audits in mind when predictions are corrected."""
 
@@ -50,7 +56,10 @@ class Networks:
     full: Callable[[Image], Image]
     draft: Callable[[Image], Image]
     scale: int
-    halo: int
+    reach: int
+    """Input pixels around a part that the network must see for it to come out as in the whole."""
+    faithful: bool = False
+    """Whether the network restores rather than invents: then what it adds must not be lost."""
 
 
 class _Once(Generic[T]):
@@ -79,6 +88,8 @@ class _Anchor:
     """What the network's result has over the draft, (sH, sW, 3)."""
     energy: Floats
     """Mean square of the detail by tiles."""
+    allowed: float
+    """Mean square error that frames carried from here may have."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +225,11 @@ class Reuse:
         detail = result - interleaved(self.networks.draft(image))
         scale, side = self.networks.scale, tile_side(*seen.luma.shape)
         energy = tile_means(_square(detail), scale, side)
-        return _Anchor(Picture(seen.luma), result, detail, energy)
+        allowed = self.allowed
+        if self.networks.faithful:
+            plain = interleaved(resize(image, *result.shape[:2]))
+            allowed = min(allowed, _LOST * float(_square(result - plain).mean()))
+        return _Anchor(Picture(seen.luma), result, detail, energy, allowed)
 
     def _whole(self, seen: Seen, anchor: _Once[_Anchor] | None) -> Made:
         if anchor is not None:
@@ -237,28 +252,19 @@ class Reuse:
         carried = _Blend(seen, before(), after(), place, scale)
         result = interleaved(networks.draft(image)) + carried.detail
         predicted = correction * carried.error(side)
-        chosen = self._worst(predicted)
+        chosen = _worst(predicted, _MARGIN * min(before().allowed, after().allowed))
         audited = _audited(seen.frame.pts, place, chosen)
         kept = result.copy() if audited is not None else result
         wanted = chosen.copy()
         if audited is not None:
             wanted[audited] = True
-        parts = parts_of(wanted, side, networks.halo, height, width)
-        pixels = recompute(networks.full, image, parts, result, halo=networks.halo, scale=scale)
+        parts = parts_of(wanted, side, networks.reach, height, width)
+        pixels = recompute(networks.full, image, parts, result, reach=networks.reach, scale=scale)
         if audited is None:
             return Made(result, pixels)
         y, x = (slice(scale * side * at, scale * side * (at + 1)) for at in audited)
         error = float(_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
         return Made(result, pixels, error, float(predicted[audited]))
-
-    def _worst(self, predicted: Floats) -> Mask:
-        """Tiles to compute anew: where most is lost, until the rest keeps the promise."""
-        allowed = _MARGIN * self.allowed
-        order = np.argsort(predicted, axis=None)
-        total = np.cumsum(predicted.ravel()[order]) / predicted.size
-        chosen = np.zeros(predicted.size, np.bool_)
-        chosen[order[total > allowed]] = True
-        return (chosen | (predicted.ravel() > _WORST_TILE * allowed)).reshape(predicted.shape)
 
 
 class _Blend:
@@ -329,7 +335,7 @@ class _Control:
     def correction(self) -> float:
         """What predicted errors must be multiplied with."""
         if not self._audits:
-            return 1.0
+            return _PESSIMISM
         found = sum(error for error, _ in self._audits)
         thought = sum(predicted for _, predicted in self._audits)
         return float(np.clip(found / max(thought, 1e-9), 0.25, 16))
@@ -369,6 +375,15 @@ def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
         return None
     row, column = free[np.random.default_rng(abs(pts)).integers(len(free))]
     return int(row), int(column)
+
+
+def _worst(predicted: Floats, allowed: float) -> Mask:
+    """Tiles to compute anew: where most is lost, until the rest keeps within the mean allowed."""
+    order = np.argsort(predicted, axis=None)
+    total = np.cumsum(predicted.ravel()[order]) / predicted.size
+    chosen = predicted.ravel() > _WORST_TILE * allowed
+    chosen[order[total > allowed]] = True
+    return np.asarray(chosen.reshape(predicted.shape), np.bool_)
 
 
 def _begin(anchor: _Once[_Anchor]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask
 
-FEATHER = 4
+FEATHER = 2
 """Input pixels over which a part that was computed anew fades into what lies around it."""
 
 _ACROSS = 16
@@ -61,13 +61,13 @@ def tile_means(picture: Floats, scale: int, side: int) -> Floats:
     return np.asarray(cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def parts_of(chosen: Mask, side: int, halo: int, height: int, width: int) -> list[Part]:
-    """Rectangles that cover the chosen tiles with little work, halo included.
+def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> list[Part]:
+    """Rectangles that cover the chosen tiles with little work, reach included.
 
     The whole frame, where that costs no more. Neighbours are put together as long as the work
     becomes less.
     """
-    margin = halo + FEATHER
+    margin = reach + FEATHER
     parts = [
         Part(
             row * side,
@@ -112,7 +112,7 @@ def recompute(
     parts: list[Part],
     result: Floats,
     *,
-    halo: int,
+    reach: int,
     scale: int,
 ) -> int:
     """Lay what the network makes of these parts into `result` (sH, sW, 3), in place.
@@ -122,7 +122,7 @@ def recompute(
     _, height, width = image.shape
     seen = 0
     for part in parts:
-        outer = part.grown(halo + FEATHER, height, width)
+        outer = part.grown(reach + FEATHER, height, width)
         seen += outer.pixels
         made = network(image[:, outer.top : outer.bottom, outer.left : outer.right])
         visible = part.grown(FEATHER, height, width)
