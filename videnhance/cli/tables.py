@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from rich.table import Table
@@ -118,8 +119,9 @@ def _noted(notes: Notes) -> Iterator[str]:
     if "repeats" in counts:
         yield _counted(round(counts["repeats"]), "repeated frame")
     if "audit" in records:
-        worst = min(value for _, value in records["audit"])
-        yield f"{_counted(len(records['audit']), 'tile')} audited, worst {worst:.1f} dB"
+        errors = [10 ** (-value / 10) for _, value in records["audit"]]
+        mean = -10 * math.log10(sum(errors) / len(errors))
+        yield f"{_counted(len(errors), 'carried tile')} audited: {mean:.1f} dB"
 
 
 def _counted(count: int, what: str) -> str:

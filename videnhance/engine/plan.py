@@ -23,6 +23,7 @@ from videnhance.media.source import SourceInfo, is_url, probe
 from videnhance.media.timeline import Timeline, read_timeline
 
 _FRAMES_IN_FLIGHT = 12  # in queues and in work, generously
+_MOST_AHEAD = 12  # of those seen ahead, as many may be finished before one in front of them
 _BYTES_PER_PIXEL = 3 * 4
 
 
@@ -99,7 +100,9 @@ def make_plan(
     warnings = list(source.warnings)
     encoding = resolve_encoding(settings.encode, source, size, warnings.append)
     clip = encoded_clip(settled.clip, encoding)
-    need = clip.width * clip.height * _BYTES_PER_PIXEL * _FRAMES_IN_FLIGHT
+    ahead = sum(stage.lookahead for stage in settled.stages)
+    held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
+    need = clip.width * clip.height * _BYTES_PER_PIXEL * held
     if need > free_memory():
         raise ResourceError(
             f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, more "

@@ -173,10 +173,7 @@ class Upscale:
         if self.temporal == "steady":
             pictures = self._steady(frames, passes, scale, rt)
         else:
-            students = [rt.student(model) for model in self.students(clip)]
-            known = [student for student in students if student is not None]
-            drafts = Passes(self._networks(known, clip)) if len(known) == len(students) else None
-            pictures = self._reuse(frames, passes, drafts, scale, rt)
+            pictures = self._reuse(frames, clip, passes, scale, rt)
         return (finished(frame, picture.clip(0, 1)) for frame, picture in pictures)
 
     def _networks(self, models: list[Model], clip: ClipInfo) -> list[Model]:
@@ -206,15 +203,21 @@ class Upscale:
     def _reuse(
         self,
         frames: Iterator[Frame],
+        clip: ClipInfo,
         passes: Passes,
-        drafts: Passes | None,
         scale: int,
         rt: Runtime,
     ) -> Iterator[tuple[Frame, Image]]:
+        from videnhance.inference.passes import Passes
         from videnhance.kernels.motion import planar
         from videnhance.kernels.resize import resize
-        from videnhance.temporal.reuse import DISTANCES, Networks, Reuse
+        from videnhance.temporal.reuse import Networks, Reuse, longest_distance
         from videnhance.temporal.scenes import scenes
+
+        students = [rt.student(model) for model in self.students(clip)]
+        known = [student for student in students if student is not None]
+        drafts = Passes(self._networks(known, clip)) if len(known) == len(students) else None
+        longest = longest_distance(clip.height, clip.width, scale)
 
         def full(image: Image) -> Image:
             return passes(image, scale * image.shape[1], scale * image.shape[2])
@@ -224,12 +227,11 @@ class Upscale:
             made = drafts(image, height, width) if drafts else resize(image, height, width)
             return made.clip(0, 1)
 
-        reuse = Reuse(
-            Networks(full, draft, scale, passes.reach, passes.faithful), self.reuse_quality
-        )
+        networks = Networks(full, draft, scale, passes.reach, passes.faithful)
+        reuse = Reuse(networks, self.reuse_quality, longest)
         tasks = reuse.tasks(_noted(scenes(frames), rt))
         # Anchors take long: what lies between the earlier ones is done meanwhile.
-        for done in rt.map(_called, tasks, passes.workers, DISTANCES[-1]):
+        for done in rt.map(_called, tasks, passes.workers, longest):
             if done is None:
                 continue
             seen, made = done

@@ -31,12 +31,14 @@ DISTANCES = (1, 2, 4, 8, 16)
 """Frames from one anchor to the next."""
 LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
 """Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
+_HELD = 1_500_000_000
+"""Bytes that frames on their way may take."""
 _FIRST = 2  # index of the distance that a scene begins with
 _FEW = 0.12
 _MANY = 0.45
 _PATIENCE = 12
 """Anchors in a row without anything between them, before it is tried again."""
-_MARGIN = 0.8
+_MARGIN = 0.6
 """Of the error that is allowed, this much is spent: predictions err."""
 _LOST = 0.03
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost:
@@ -119,9 +121,12 @@ class _Group:
 class Reuse:
     """Works through one stream; see `run`."""
 
-    def __init__(self, networks: Networks, quality: float) -> None:
-        """`quality` is the PSNR in dB that carried frames are to have against the network's own."""
+    def __init__(self, networks: Networks, quality: float, longest: int = DISTANCES[-1]) -> None:
+        """`quality` is the PSNR in dB that carried frames are to have against the network's own,
+        `longest` the largest distance between anchors.
+        """
         self.networks = networks
+        self._longest = longest
         self.allowed = 10 ** (-quality / 10)
 
     def tasks(self, items: Iterator[Seen]) -> Iterator[Callable[[], tuple[Seen, Made] | None]]:
@@ -146,7 +151,7 @@ class Reuse:
 
     def _groups(self, items: Iterator[Seen]) -> Iterator[_Group]:
         """Cut the stream into groups; the last frame of a scene is an anchor, as is its first."""
-        control = _Control()
+        control = _Control(self._longest)
         anchor: _Once[_Anchor] | None = None
         shown: _Once[Made] | None = None
         pending: list[Seen] = []
@@ -304,6 +309,17 @@ class _Blend:
         return np.asarray(spread * part + lack * self._energy, np.float32)
 
 
+def longest_distance(height: int, width: int, scale: int) -> int:
+    """The largest distance of anchors at which the frames on their way take bearable memory.
+
+    Depends on the sizes alone, so that every machine makes the same. Input frames of two groups
+    are held with their luma, and the results of one.
+    """
+    before, after = 17 * height * width, 12 * height * width * scale * scale
+    fitting = [n for n in DISTANCES if 2 * n * before + (n + 4) * after <= _HELD]
+    return max(DISTANCES[1], *fitting)
+
+
 class _Control:
     """Sets the distance of the anchors, and corrects predictions by what audits found.
 
@@ -311,15 +327,16 @@ class _Control:
     number of threads, when the next group is planned.
     """
 
-    def __init__(self) -> None:
-        self._index = _FIRST
+    def __init__(self, longest: int) -> None:
+        self._last = max(DISTANCES.index(longest), 1)
+        self._first = self._index = min(_FIRST, self._last)
         self._groups: deque[_Group] = deque()
         self._idle = 0
         self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
 
     def begin_scene(self) -> None:
         """What was learned of the last scene's motion does not hold for the next."""
-        self._index, self._idle = _FIRST, 0
+        self._index, self._idle = self._first, 0
         self._groups.clear()
 
     def done(self, group: _Group) -> None:
@@ -362,7 +379,7 @@ class _Control:
         if share > _MANY:
             self._index -= 1
             self._idle = 0
-        elif share < _FEW and self._index + 1 < len(DISTANCES):
+        elif share < _FEW and self._index < self._last:
             self._index += 1
 
 
