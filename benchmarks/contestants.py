@@ -49,12 +49,15 @@ def network_file(folder: Path) -> Path:
     return target
 
 
-def videnhance() -> Contestant:
+def videnhance(temporal: str = "") -> Contestant:
+    """Ours with its defaults, or with `--temporal` as given; its bare network sees every frame."""
     command = [sys.executable, "-m", "videnhance", "enhance"]
     options = ["--model", MODEL, "--scale", str(SCALE), "--device", "cpu", "--quiet", "--overwrite"]
+    if temporal:
+        options += ["--temporal", temporal]
     return Contestant(
-        "videnhance",
-        f"defaults: x264 {PRESET}, crf {CRF}",
+        f"videnhance --temporal {temporal}" if temporal else "videnhance",
+        f"x264 {PRESET}, crf {CRF}" if temporal else f"defaults: x264 {PRESET}, crf {CRF}",
         lambda clip, output: [*command, str(clip), str(output), *options],
         lambda clip: [sys.executable, str(HERE / "bare_network.py"), str(clip), MODEL, str(SCALE)],
         measure.versions(("numba", "av", "numpy", "opencv-python-headless")),

@@ -34,9 +34,9 @@ def row(result: dict[str, Any], ours: dict[str, Any], frames: int) -> str:
 
 
 def overhead(result: dict[str, Any], frames: int) -> str:
-    """How much longer the whole job takes than the network alone."""
+    """The whole job's time over that of the network alone on every frame."""
     spread = ratios(result["bares"], result["jobs"])
-    return f"| {frames} | {spread.text(3)} |"
+    return f"| {result['name']} | {frames} | {spread.text(3)} |"
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -59,12 +59,12 @@ def markdown(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
         *(row(entry, ours, frames) for entry in results),
         "",
-        "| frames of the clip | whole job of videnhance over its bare network, in time |",
-        "|---|---|",
-        overhead(ours, frames),
+        "| | frames of the clip | whole job over the bare network on every frame, in time |",
+        "|---|---|---|",
+        *(overhead(entry, frames) for entry in results if entry["name"].startswith(ours["name"])),
     ]
     if "long" in result:
-        lines.append(overhead(result["long"], result["long"]["frames"]))
+        lines += [overhead(entry, result["long_frames"]) for entry in result["long"]]
     if "memory" in result:
         lines += ["", "| clip | peak resident memory |", "|---|---|"]
         lines += [f"| {m['clip']} s | {m['peak'] / 2**20:.0f} MiB |" for m in result["memory"]]

@@ -131,9 +131,9 @@ def measure_all(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     source = options.clip or folder / "clip.mp4"
     if options.clip is None:
         clips.write_clip(source, options.frames, width, height)
-    ours = contestants.videnhance()
+    ours = [contestants.videnhance(), contestants.videnhance("off")]
     entrants = [
-        ours,
+        *ours,
         *contestants.framelift(options.framelift_python, folder, options.workers),
         *contestants.vapoursynth(options.vapoursynth_python, folder, options.streams),
     ]
@@ -151,10 +151,10 @@ def measure_all(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     if options.long:
         clips.write_clip(folder / "long.mp4", options.long, width, height)
-        result["long"] = race([ours], folder / "long.mp4", folder, options.rounds)[0]
-        result["long"]["frames"] = options.long
+        result["long"] = race(ours, folder / "long.mp4", folder, options.rounds)
+        result["long_frames"] = options.long
     if options.memory:
-        result["memory"] = memory(ours, folder)
+        result["memory"] = memory(ours[0], folder)
     return result
 
 
