@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,13 +16,11 @@ from videnhance.core import Image
 from videnhance.kernels.motion import (
     Floats,
     Mask,
-    enlarged,
     interleaved,
-    stretched,
-    warp,
 )
 from videnhance.kernels.resize import resize
-from videnhance.temporal.flow import Picture, find_flow, judged
+from videnhance.temporal.carry import Anchor, Blend, mean_square
+from videnhance.temporal.flow import Picture
 from videnhance.temporal.scenes import LONGEST_FLASH, Kind, Seen
 from videnhance.temporal.tiles import parts_of, recompute, tile_means, tile_side
 
@@ -41,8 +40,10 @@ _PATIENCE = 12
 _MARGIN = 0.6
 """Of the error that is allowed, this much is spent: predictions err."""
 _LOST = 0.03
-"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost:
-some 5 % of its gain in dB where that is 4 dB."""
+"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
+where nothing moves: some 5 % of its gain in dB where that is 4 dB."""
+_LOST_MOVING = 0.06
+"""The same where everything moves, and nobody sees as much."""
 _WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""
 _PESSIMISM = 1.5
@@ -81,20 +82,6 @@ class _Once(Generic[T]):
 
 
 @dataclass(frozen=True)
-class _Anchor:
-    """A frame that the network saw whole."""
-
-    picture: Picture
-    result: Floats
-    detail: Floats
-    """What the network's result has over the draft, (sH, sW, 3)."""
-    energy: Floats
-    """Mean square of the detail by tiles."""
-    allowed: float
-    """Mean square error that frames carried from here may have."""
-
-
-@dataclass(frozen=True)
 class Made:
     """A finished frame, and what it took."""
 
@@ -112,8 +99,8 @@ class _Group:
     """Frames after an anchor, up to and with the next one."""
 
     frames: list[Seen]
-    before: _Once[_Anchor] | None
-    after: _Once[_Anchor] | None
+    before: _Once[Anchor] | None
+    after: _Once[Anchor] | None
     distance: int
     made: list[_Once[Made]] = field(default_factory=list)
 
@@ -152,7 +139,7 @@ class Reuse:
     def _groups(self, items: Iterator[Seen]) -> Iterator[_Group]:
         """Cut the stream into groups; the last frame of a scene is an anchor, as is its first."""
         control = _Control(self._longest)
-        anchor: _Once[_Anchor] | None = None
+        anchor: _Once[Anchor] | None = None
         shown: _Once[Made] | None = None
         pending: list[Seen] = []
         distance = control.distance()
@@ -197,7 +184,7 @@ class Reuse:
     def _group(
         self,
         frames: list[Seen],
-        before: _Once[_Anchor] | None,
+        before: _Once[Anchor] | None,
         shown: _Once[Made] | None,
         distance: int,
         control: _Control,
@@ -224,19 +211,19 @@ class Reuse:
                 shown = made
         return group
 
-    def _anchor(self, seen: Seen) -> _Anchor:
+    def _anchor(self, seen: Seen) -> Anchor:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
         detail = result - interleaved(self.networks.draft(image))
         scale, side = self.networks.scale, tile_side(*seen.luma.shape)
-        energy = tile_means(_square(detail), scale, side)
-        allowed = self.allowed
+        energy = tile_means(mean_square(detail), scale, side)
+        added = math.inf
         if self.networks.faithful:
             plain = interleaved(resize(image, *result.shape[:2]))
-            allowed = min(allowed, _LOST * float(_square(result - plain).mean()))
-        return _Anchor(Picture(seen.luma), result, detail, energy, allowed)
+            added = float(mean_square(result - plain).mean())
+        return Anchor(Picture(seen.luma), result, detail, energy, added)
 
-    def _whole(self, seen: Seen, anchor: _Once[_Anchor] | None) -> Made:
+    def _whole(self, seen: Seen, anchor: _Once[Anchor] | None) -> Made:
         if anchor is not None:
             return Made(anchor().result, seen.luma.size)
         return Made(interleaved(self.networks.full(seen.frame.data.clip(0, 1))), seen.luma.size)
@@ -244,8 +231,8 @@ class Reuse:
     def _carried(
         self,
         seen: Seen,
-        before: _Once[_Anchor],
-        after: _Once[_Anchor],
+        before: _Once[Anchor],
+        after: _Once[Anchor],
         place: float,
         correction: float,
     ) -> Made:
@@ -254,10 +241,12 @@ class Reuse:
         image = seen.frame.data.clip(0, 1)
         _, height, width = image.shape
         scale, side = networks.scale, tile_side(height, width)
-        carried = _Blend(seen, before(), after(), place, scale)
+        carried = Blend(seen, before(), after(), place, scale)
         result = interleaved(networks.draft(image)) + carried.detail
         predicted = correction * carried.error(side)
-        chosen = _worst(predicted, _MARGIN * min(before().allowed, after().allowed))
+        lost = _LOST + (_LOST_MOVING - _LOST) * carried.moving
+        allowed = min(self.allowed, lost * min(before().added, after().added))
+        chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(seen.frame.pts, place, chosen)
         kept = result.copy() if audited is not None else result
         wanted = chosen.copy()
@@ -268,45 +257,8 @@ class Reuse:
         if audited is None:
             return Made(result, pixels)
         y, x = (slice(scale * side * at, scale * side * (at + 1)) for at in audited)
-        error = float(_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
+        error = float(mean_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
         return Made(result, pixels, error, float(predicted[audited]))
-
-
-class _Blend:
-    """Detail carried to a frame from the anchors on both sides."""
-
-    def __init__(
-        self, seen: Seen, before: _Anchor, after: _Anchor, place: float, scale: int
-    ) -> None:
-        self._scale = scale
-        self._energy = np.maximum(before.energy, after.energy)
-        picture = Picture(seen.luma)
-        height, width = before.detail.shape[:2]
-        details, weights = [], []
-        for anchor, share in ((before, 1 - place), (after, place)):
-            motion = judged(picture, anchor.picture, find_flow(picture, anchor.picture), seen.sigma)
-            details.append(warp(anchor.detail, enlarged(motion.flow, height, width)))
-            weights.append((motion.confidence, np.float32(share)))
-        (first, near), (second, far) = weights
-        total = first * near + second * far + np.float32(1e-4)
-        part = second * far / total
-        trust = np.maximum(first, second)
-        self._part, self._trust = part, trust
-        self._difference = details[1] - details[0]
-        self.detail = details[0] + stretched(part, height, width)[..., None] * self._difference
-        self.detail *= stretched(trust, height, width)[..., None]
-
-    def error(self, side: int) -> Floats:
-        """Mean square error by tiles, as far as it can be told without the network.
-
-        Two carried details that err independently differ by the sum of their errors, of which
-        their mean keeps a quarter; where neither can be trusted the draft stands alone, and errs
-        by the detail that it lacks.
-        """
-        spread = tile_means(_square(self._difference), self._scale, side)
-        part = tile_means(self._part * (1 - self._part), 1, side)
-        lack = tile_means(np.square(1 - self._trust), 1, side)
-        return np.asarray(spread * part + lack * self._energy, np.float32)
 
 
 def longest_distance(height: int, width: int, scale: int) -> int:
@@ -403,7 +355,7 @@ def _worst(predicted: Floats, allowed: float) -> Mask:
     return np.asarray(chosen.reshape(predicted.shape), np.bool_)
 
 
-def _begin(anchor: _Once[_Anchor]) -> None:
+def _begin(anchor: _Once[Anchor]) -> None:
     anchor()
 
 
@@ -413,8 +365,3 @@ def _finished(seen: Seen, made: _Once[Made]) -> tuple[Seen, Made]:
 
 def _repeated(shown: _Once[Made]) -> Made:
     return Made(shown().result, 0)
-
-
-def _square(picture: Floats) -> Floats:
-    """Mean square over the channels."""
-    return np.asarray(np.einsum("hwc,hwc->hw", picture, picture) / picture.shape[2], np.float32)
