@@ -81,9 +81,9 @@ class Upscale:
     @property
     def lookahead(self) -> int:
         """Frames it must see after a frame before that can leave."""
-        from videnhance.temporal import reuse, scenes
+        from videnhance.temporal import control, scenes
 
-        ahead = {"steady": scenes.LONGEST_FLASH, "reuse": reuse.LOOKAHEAD}
+        ahead = {"steady": scenes.LONGEST_FLASH, "reuse": control.LOOKAHEAD}
         return ahead.get(self.temporal, 0)
 
     @property
@@ -211,7 +211,8 @@ class Upscale:
         from videnhance.inference.passes import Passes
         from videnhance.kernels.motion import planar
         from videnhance.kernels.resize import resize
-        from videnhance.temporal.reuse import Networks, Reuse, longest_distance
+        from videnhance.temporal.control import longest_distance
+        from videnhance.temporal.reuse import Networks, Reuse
         from videnhance.temporal.scenes import scenes
 
         students = [rt.student(model) for model in self.students(clip)]
@@ -237,9 +238,9 @@ class Upscale:
             seen, made = done
             pts = seen.frame.pts
             rt.count("pixels", pts, seen.luma.size)
-            rt.count("network_pixels", pts, made.pixels)
-            if made.audit is not None:
-                rt.record("audit", pts, -10 * math.log10(max(made.audit, 1e-10)))
+            rt.count("network_pixels", pts, made.cost.pixels)
+            if made.cost.audit is not None:
+                rt.record("audit", pts, -10 * math.log10(max(made.cost.audit, 1e-10)))
             yield seen.frame, planar(made.result)
 
     def _finished(self, frame: Frame, picture: Image | None, height: int, width: int) -> Frame:

@@ -8,6 +8,7 @@ import numpy as np
 
 from videnhance.kernels.motion import Floats, enlarged, stretched, warp
 from videnhance.temporal.flow import Picture, find_flow, judged
+from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import tile_means
 
@@ -16,17 +17,24 @@ _MOVES = 2.0
 
 
 @dataclass(frozen=True)
+class Detail:
+    """What the network's result has over the draft, (sH, sW, 3)."""
+
+    picture: Floats
+    energy: Floats
+    """Its mean square by tiles."""
+    added: float
+    """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
+
+
+@dataclass(frozen=True)
 class Anchor:
     """A frame that the network saw whole."""
 
     picture: Picture
     result: Floats
-    detail: Floats
-    """What the network's result has over the draft, (sH, sW, 3)."""
-    energy: Floats
-    """Mean square of the detail by tiles."""
-    added: float
-    """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
+    detail: Once[Detail]
+    """Needed where there is a frame between this anchor and another."""
 
 
 class Blend:
@@ -34,13 +42,17 @@ class Blend:
 
     def __init__(self, seen: Seen, before: Anchor, after: Anchor, place: float, scale: int) -> None:
         self._scale = scale
-        self._energy = np.maximum(before.energy, after.energy)
+        sources = (before.detail(), after.detail())
+        self._energy = np.maximum(sources[0].energy, sources[1].energy)
+        self.added = min(sources[0].added, sources[1].added)
+        """See `Detail`."""
         picture = Picture(seen.luma)
-        height, width = before.detail.shape[:2]
+        height, width = before.result.shape[:2]
         details, weights, length = [], [], np.zeros_like(seen.luma)
-        for anchor, share in ((before, 1 - place), (after, place)):
+        shares = (1 - place, place)
+        for anchor, source, share in zip((before, after), sources, shares, strict=True):
             motion = judged(picture, anchor.picture, find_flow(picture, anchor.picture), seen.sigma)
-            details.append(warp(anchor.detail, enlarged(motion.flow, height, width)))
+            details.append(warp(source.picture, enlarged(motion.flow, height, width)))
             length += abs(motion.flow).sum(axis=2)
             weights.append((motion.confidence, np.float32(share)))
         (first, near), (second, far) = weights

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,24 +18,15 @@ from videnhance.kernels.motion import (
     interleaved,
 )
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Blend, mean_square
+from videnhance.temporal.carry import Anchor, Blend, Detail, mean_square
+from videnhance.temporal.control import DISTANCES, Control, Cost
 from videnhance.temporal.flow import Picture
-from videnhance.temporal.scenes import LONGEST_FLASH, Kind, Seen
+from videnhance.temporal.once import Once
+from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.tiles import parts_of, recompute, tile_means, tile_side
 
-T = TypeVar("T")
+Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
-DISTANCES = (1, 2, 4, 8, 16)
-"""Frames from one anchor to the next."""
-LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
-"""Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
-_HELD = 1_500_000_000
-"""Bytes that frames on their way may take."""
-_FIRST = 2  # index of the distance that a scene begins with
-_FEW = 0.12
-_MANY = 0.45
-_PATIENCE = 12
-"""Anchors in a row without anything between them, before it is tried again."""
 _MARGIN = 0.6
 """Of the error that is allowed, this much is spent: predictions err."""
 _LOST = 0.03
@@ -46,10 +36,6 @@ _LOST_MOVING = 0.06
 """The same where everything moves, and nobody sees as much."""
 _WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""
-_PESSIMISM = 1.5
-"""What predictions are multiplied with before the first audit."""
-_TRUST = 8
-"""Audits in mind when predictions are corrected."""
 
 
 @dataclass(frozen=True)
@@ -65,48 +51,43 @@ class Networks:
     """Whether the network restores rather than invents: then what it adds must not be lost."""
 
 
-class _Once(Generic[T]):
-    """A value that whoever needs it first computes, on whatever thread."""
+@dataclass(frozen=True)
+class Made:
+    """A finished frame, (sH, sW, 3)."""
 
-    def __init__(self, compute: Callable[[], T]) -> None:
-        self._compute: Callable[[], T] | None = compute
-        self._lock = threading.Lock()
-        self._value: T
-
-    def __call__(self) -> T:
-        with self._lock:
-            if self._compute is not None:
-                self._value = self._compute()
-                self._compute = None
-            return self._value
+    result: Floats
+    cost: Cost
 
 
 @dataclass(frozen=True)
-class Made:
-    """A finished frame, and what it took."""
+class _Entry:
+    """One frame of a group."""
 
-    result: Floats
-    pixels: int
-    """Input pixels that the network saw."""
-    audit: float | None = None
-    """Mean square error of a tile that was carried, against the network's own."""
-    predicted: float = 0.0
-    """What it was thought to be."""
+    seen: Seen
+    made: Once[Made]
+    cost: Once[Cost]
+    """Its own, since it outlives the result, which is large."""
+
+    def finish(self) -> tuple[Seen, Made]:
+        self.cost()
+        return self.seen, self.made()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Group:
-    """Frames after an anchor, up to and with the next one."""
+    """Frames after an anchor, up to and with the next one, and what repeats it."""
 
-    frames: list[Seen]
-    before: _Once[Anchor] | None
-    after: _Once[Anchor] | None
-    distance: int
-    made: list[_Once[Made]] = field(default_factory=list)
+    entries: list[_Entry]
+    anchor: Once[Anchor] | None
+    """The last one there is."""
+    begins: bool
+    """Whether that is one of these frames."""
+    shown: Once[Made] | None
+    """What a frame that repeats the group's last shows."""
 
 
 class Reuse:
-    """Works through one stream; see `run`."""
+    """Works through one stream; see `tasks`."""
 
     def __init__(self, networks: Networks, quality: float, longest: int = DISTANCES[-1]) -> None:
         """`quality` is the PSNR in dB that carried frames are to have against the network's own,
@@ -116,123 +97,85 @@ class Reuse:
         self._longest = longest
         self.allowed = 10 ** (-quality / 10)
 
-    def tasks(self, items: Iterator[Seen]) -> Iterator[Callable[[], tuple[Seen, Made] | None]]:
+    def tasks(self, items: Iterator[Seen]) -> Iterator[Task]:
         """Everything to be done, to be called in any order on any thread.
 
         Each gives a finished frame, frames in their order, or nothing: an anchor is begun one
         group before it is needed, so that it does not hold up those between.
         """
-        last: _Group | None = None
+        waiting: deque[Task] = deque()
         for group in self._groups(items):
-            if group.after is not None:
-                yield partial(_begin, group.after)
-            if last is not None:
-                yield from self._emitted(last)
-            last = group
-        if last is not None:
-            yield from self._emitted(last)
-
-    def _emitted(self, group: _Group) -> Iterator[Callable[[], tuple[Seen, Made] | None]]:
-        for seen, made in zip(group.frames, group.made, strict=True):
-            yield partial(_finished, seen, made)
+            if group.begins and group.anchor is not None:
+                yield partial(_begin, group.anchor)
+            while waiting:
+                yield waiting.popleft()
+            waiting.extend(entry.finish for entry in group.entries)
+        yield from waiting
 
     def _groups(self, items: Iterator[Seen]) -> Iterator[_Group]:
-        """Cut the stream into groups; the last frame of a scene is an anchor, as is its first."""
-        control = _Control(self._longest)
-        anchor: _Once[Anchor] | None = None
-        shown: _Once[Made] | None = None
-        pending: list[Seen] = []
-        distance = control.distance()
-
-        def close() -> _Group:
-            nonlocal anchor, shown
-            group = self._group(pending.copy(), anchor, shown, distance, control)
-            pending.clear()
-            if group.after is not None:
-                anchor = group.after
-            shown = next(
-                (
-                    made
-                    for seen, made in zip(reversed(group.frames), reversed(group.made), strict=True)
-                    if seen.kind is not Kind.FLASH
-                ),
-                shown,
-            )
-            control.done(group)
-            return group
-
-        plain = 0
-        for seen in items:
-            if seen.kind is Kind.CUT:
-                if pending:
-                    yield close()
-                anchor = shown = None
-                control.begin_scene()
-                pending.append(seen)
-                distance = 1
-                yield close()
-                distance, plain = control.distance(), 0
-                continue
-            pending.append(seen)
-            plain += seen.kind is Kind.PLAIN
-            if plain == distance:
-                yield close()
-                distance, plain = control.distance(), 0
-        if pending:
-            yield close()
+        control = Control(self._longest)
+        last: _Group | None = None
+        for frames, distance in _spans(items, control):
+            last = self._group(frames, distance, last, control)
+            yield last
 
     def _group(
-        self,
-        frames: list[Seen],
-        before: _Once[Anchor] | None,
-        shown: _Once[Made] | None,
-        distance: int,
-        control: _Control,
+        self, frames: list[Seen], distance: int, last: _Group | None, control: Control
     ) -> _Group:
-        places = [index for index, seen in enumerate(frames) if seen.kind in (Kind.PLAIN, Kind.CUT)]
-        after = _Once(partial(self._anchor, frames[places[-1]])) if places else None
-        group = _Group(frames, before, after, distance)
+        """Plan a span of frames; the last new one becomes an anchor."""
+        goes_on = last if frames[0].kind is not Kind.CUT else None
+        before = goes_on.anchor if goes_on else None
+        shown = goes_on.shown if goes_on else None
+        new = [seen for seen in frames if seen.kind in (Kind.PLAIN, Kind.CUT)]
+        anchor = Once(partial(self._anchor, new[-1])) if new else before
         correction = control.correction()
-        number = 0
-        for index, seen in enumerate(frames):
-            if seen.kind is Kind.REPEAT and shown is not None:
-                group.made.append(_Once(partial(_repeated, shown)))
-                continue
-            if seen.kind is Kind.FLASH or before is None or after is None or index == places[-1]:
-                source = after if places and index == places[-1] else None
-                made = _Once(partial(self._whole, seen, source))
+        entries, carried = [], 0
+        costs: list[Once[Cost]] = []
+        for seen in frames:
+            made: Once[Made]
+            if seen.kind is Kind.FLASH or anchor is None:
+                made = Once(partial(self._alone, seen))
+            elif seen.kind is Kind.REPEAT and shown is not None:
+                made = Once(partial(_repeated, shown))
+            elif before is not None and seen is not new[-1]:
+                carried += 1
+                place = carried / len(new)
+                made = Once(partial(self._carried, seen, before, anchor, place, correction))
             else:
-                number += 1
-                made = _Once(
-                    partial(self._carried, seen, before, after, number / len(places), correction)
-                )
-            group.made.append(made)
+                made = Once(partial(_anchored, seen, anchor))
+            entry = _Entry(seen, made, Once(partial(_cost, made)))
+            entries.append(entry)
+            if len(costs) < carried:
+                costs.append(entry.cost)
             if seen.kind is not Kind.FLASH:
                 shown = made
-        return group
+        control.planned(distance, costs)
+        return _Group(entries, anchor, bool(new), shown)
 
     def _anchor(self, seen: Seen) -> Anchor:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
-        detail = result - interleaved(self.networks.draft(image))
-        scale, side = self.networks.scale, tile_side(*seen.luma.shape)
-        energy = tile_means(mean_square(detail), scale, side)
+        return Anchor(Picture(seen.luma), result, Once(partial(self._detail, image, result)))
+
+    def _detail(self, image: Image, result: Floats) -> Detail:
+        networks = self.networks
+        detail = result - interleaved(networks.draft(image))
+        energy = tile_means(mean_square(detail), networks.scale, tile_side(*image.shape[1:]))
         added = math.inf
-        if self.networks.faithful:
+        if networks.faithful:
             plain = interleaved(resize(image, *result.shape[:2]))
             added = float(mean_square(result - plain).mean())
-        return Anchor(Picture(seen.luma), result, detail, energy, added)
+        return Detail(detail, energy, added)
 
-    def _whole(self, seen: Seen, anchor: _Once[Anchor] | None) -> Made:
-        if anchor is not None:
-            return Made(anchor().result, seen.luma.size)
-        return Made(interleaved(self.networks.full(seen.frame.data.clip(0, 1))), seen.luma.size)
+    def _alone(self, seen: Seen) -> Made:
+        result = interleaved(self.networks.full(seen.frame.data.clip(0, 1)))
+        return Made(result, Cost(seen.luma.size, 1.0))
 
     def _carried(
         self,
         seen: Seen,
-        before: _Once[Anchor],
-        after: _Once[Anchor],
+        before: Once[Anchor],
+        after: Once[Anchor],
         place: float,
         correction: float,
     ) -> Made:
@@ -245,7 +188,7 @@ class Reuse:
         result = interleaved(networks.draft(image)) + carried.detail
         predicted = correction * carried.error(side)
         lost = _LOST + (_LOST_MOVING - _LOST) * carried.moving
-        allowed = min(self.allowed, lost * min(before().added, after().added))
+        allowed = min(self.allowed, lost * carried.added)
         chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(seen.frame.pts, place, chosen)
         kept = result.copy() if audited is not None else result
@@ -254,85 +197,12 @@ class Reuse:
             wanted[audited] = True
         parts = parts_of(wanted, side, networks.reach, height, width)
         pixels = recompute(networks.full, image, parts, result, reach=networks.reach, scale=scale)
+        share = pixels / seen.luma.size
         if audited is None:
-            return Made(result, pixels)
+            return Made(result, Cost(pixels, share))
         y, x = (slice(scale * side * at, scale * side * (at + 1)) for at in audited)
         error = float(mean_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
-        return Made(result, pixels, error, float(predicted[audited]))
-
-
-def longest_distance(height: int, width: int, scale: int) -> int:
-    """The largest distance of anchors at which the frames on their way take bearable memory.
-
-    Depends on the sizes alone, so that every machine makes the same. Input frames of two groups
-    are held with their luma, and the results of one.
-    """
-    before, after = 17 * height * width, 12 * height * width * scale * scale
-    fitting = [n for n in DISTANCES if 2 * n * before + (n + 4) * after <= _HELD]
-    return max(DISTANCES[1], *fitting)
-
-
-class _Control:
-    """Sets the distance of the anchors, and corrects predictions by what audits found.
-
-    It looks at the group before the last one only: that is what is surely finished, on any
-    number of threads, when the next group is planned.
-    """
-
-    def __init__(self, longest: int) -> None:
-        self._last = max(DISTANCES.index(longest), 1)
-        self._first = self._index = min(_FIRST, self._last)
-        self._groups: deque[_Group] = deque()
-        self._idle = 0
-        self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
-
-    def begin_scene(self) -> None:
-        """What was learned of the last scene's motion does not hold for the next."""
-        self._index, self._idle = self._first, 0
-        self._groups.clear()
-
-    def done(self, group: _Group) -> None:
-        """A group was planned."""
-        self._groups.append(group)
-
-    def distance(self) -> int:
-        """Frames to the next anchor."""
-        while len(self._groups) > 1:
-            self._learn(self._groups.popleft())
-        return DISTANCES[self._index]
-
-    def correction(self) -> float:
-        """What predicted errors must be multiplied with."""
-        if not self._audits:
-            return _PESSIMISM
-        found = sum(error for error, _ in self._audits)
-        thought = sum(predicted for _, predicted in self._audits)
-        return float(np.clip(found / max(thought, 1e-9), 0.25, 16))
-
-    def _learn(self, group: _Group) -> None:
-        if group.distance == 1:
-            self._idle += 1
-            if self._index == 0 and self._idle >= _PATIENCE:
-                self._index, self._idle = 1, 0
-            return
-        if group.distance != DISTANCES[self._index]:
-            return
-        carried = [
-            (made(), seen.luma.size)
-            for seen, made in zip(group.frames[:-1], group.made[:-1], strict=True)
-            if seen.kind is Kind.PLAIN
-        ]
-        if not carried:
-            return
-        self._audits.extend(
-            (made.audit, made.predicted) for made, _ in carried if made.audit is not None
-        )
-        share = sum(made.pixels for made, _ in carried) / sum(size for _, size in carried)
-        if share > _MANY:
-            self._index -= 1
-            self._idle = 0
-        elif share < _FEW and self._index < self._last:
-            self._index += 1
+        return Made(result, Cost(pixels, share, error, float(predicted[audited])))
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
@@ -355,13 +225,41 @@ def _worst(predicted: Floats, allowed: float) -> Mask:
     return np.asarray(chosen.reshape(predicted.shape), np.bool_)
 
 
-def _begin(anchor: _Once[Anchor]) -> None:
+def _spans(items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
+    """Cut the stream where anchors shall be, and say how far these were to lie apart.
+
+    A scene's first frame stands alone. Many repeats are cut as well, so that few frames are held.
+    """
+    frames: list[Seen] = []
+    distance = new = 0
+    for seen in items:
+        if seen.kind is Kind.CUT:
+            if frames:
+                yield frames, distance
+            control.begin_scene()
+            yield [seen], 1
+            frames, new, distance = [], 0, control.distance()
+            continue
+        frames.append(seen)
+        new += seen.kind is Kind.PLAIN
+        if new == distance or len(frames) == DISTANCES[-1]:
+            yield frames, distance
+            frames, new, distance = [], 0, control.distance()
+    if frames:
+        yield frames, distance
+
+
+def _begin(anchor: Once[Anchor]) -> None:
     anchor()
 
 
-def _finished(seen: Seen, made: _Once[Made]) -> tuple[Seen, Made]:
-    return seen, made()
+def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
+    return Made(anchor().result, Cost(seen.luma.size, 1.0))
 
 
-def _repeated(shown: _Once[Made]) -> Made:
-    return Made(shown().result, 0)
+def _repeated(shown: Once[Made]) -> Made:
+    return Made(shown().result, Cost(0, 0.0))
+
+
+def _cost(made: Once[Made]) -> Cost:
+    return made().cost

@@ -1,0 +1,110 @@
+"""Decide how far apart anchors lie, and correct predictions by what audits found."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from videnhance.temporal.once import Once
+from videnhance.temporal.scenes import LONGEST_FLASH
+
+DISTANCES = (1, 2, 4, 8, 16)
+"""Frames from one anchor to the next."""
+LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
+"""Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
+_HELD = 1_500_000_000
+"""Bytes that frames on their way may take."""
+_FIRST = 2  # index of the distance that a scene begins with
+_FEW = 0.12
+_MANY = 0.45
+_PATIENCE = 12
+"""Anchors in a row without anything between them, before it is tried again."""
+_PESSIMISM = 1.5
+"""What predictions are multiplied with before the first audit."""
+_TRUST = 8
+"""Audits in mind when predictions are corrected."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a frame took, and what was found out on the way."""
+
+    pixels: int
+    """Input pixels that the network saw."""
+    share: float
+    """The same over those of the frame."""
+    audit: float | None = None
+    """Mean square error of a tile that was carried, against the network's own."""
+    predicted: float = 0.0
+    """What it was thought to be."""
+
+
+def longest_distance(height: int, width: int, scale: int) -> int:
+    """The largest distance of anchors at which the frames on their way take bearable memory.
+
+    Depends on the sizes alone, so that every machine makes the same. Input frames of two groups
+    are held with their luma, and the results of one.
+    """
+    before, after = 17 * height * width, 12 * height * width * scale * scale
+    fitting = [n for n in DISTANCES if 2 * n * before + (n + 4) * after <= _HELD]
+    return max(DISTANCES[1], *fitting)
+
+
+class Control:
+    """Sets the distance of the anchors, and corrects predictions by what audits found.
+
+    It looks at the span before the last one only: that is nearly finished, on any number of
+    threads, when the next one is planned, and waiting for it holds nobody up.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._last = max(DISTANCES.index(longest), 1)
+        self._first = self._index = min(_FIRST, self._last)
+        self._spans: deque[tuple[int, Sequence[Once[Cost]]]] = deque()
+        self._idle = 0
+        self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
+
+    def begin_scene(self) -> None:
+        """What was learned of the last scene's motion does not hold for the next."""
+        self._index, self._idle = self._first, 0
+        self._spans.clear()
+
+    def planned(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
+        """Hear of a span that was to have this distance, and of its carried frames' costs."""
+        self._spans.append((distance, costs))
+
+    def distance(self) -> int:
+        """Frames to the next anchor."""
+        while len(self._spans) > 1:
+            self._learn(*self._spans.popleft())
+        return DISTANCES[self._index]
+
+    def correction(self) -> float:
+        """What predicted errors must be multiplied with."""
+        if not self._audits:
+            return _PESSIMISM
+        found = sum(error for error, _ in self._audits)
+        thought = sum(predicted for _, predicted in self._audits)
+        return float(np.clip(found / max(thought, 1e-9), 0.25, 16))
+
+    def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
+        if distance == 1:
+            self._idle += 1
+            if self._index == 0 and self._idle >= _PATIENCE:
+                self._index, self._idle = 1, 0
+            return
+        found = [cost() for cost in costs]
+        self._audits.extend(
+            (cost.audit, cost.predicted) for cost in found if cost.audit is not None
+        )
+        if distance != DISTANCES[self._index] or not found:
+            return
+        share = sum(cost.share for cost in found) / len(found)
+        if share > _MANY:
+            self._index -= 1
+            self._idle = 0
+        elif share < _FEW and self._index < self._last:
+            self._index += 1
