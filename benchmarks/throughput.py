@@ -43,9 +43,7 @@ def check(source: Path, output: Path) -> None:
 
 def psnr(one: Path, other: Path) -> float:
     """Mean PSNR in dB between the RGB frames of two videos, to show that both hold one picture."""
-    pairs = zip(clips.decode_rgb(one), clips.decode_rgb(other), strict=True)
-    errors = [float(np.mean((np.float32(a) - np.float32(b)) ** 2)) for a, b in pairs]
-    return float(np.mean([10 * np.log10(255**2 / max(error, 1e-9)) for error in errors]))
+    return float(np.mean(clips.frame_psnrs(one, other)))
 
 
 def job(contestant: Contestant, source: Path, output: Path) -> dict[str, float]:
