@@ -150,9 +150,15 @@ class _Judge:
         return self.unlike(now)
 
     def unlike(self, now: _Looked) -> bool:
-        """Whether motion and fading from the last frame explain less than half of this one."""
+        """Whether motion and fading explain less than half of what is in this frame or the last.
+
+        The one of less contrast has to explain the other: nearly white frames follow from any.
+        """
         assert self.last is not None
-        before, after = faded(self.last.small, now.small), now.small
+        before, after = self.last.small, now.small
+        if before.std() > after.std():
+            before, after = after, before
+        before = faded(before, after)
         if _difference(before, after) < _SUSPICIOUS:
             return False
         flow = dense_flow(eight_bits(after), eight_bits(before))
