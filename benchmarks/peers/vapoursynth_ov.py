@@ -3,15 +3,17 @@
     python vapoursynth_ov.py versions
     python vapoursynth_ov.py weights NETWORK.npz FOLDER
     python vapoursynth_ov.py bare CLIP FOLDER STREAMS
-    python vapoursynth_ov.py job CLIP FOLDER STREAMS OUTPUT FFMPEG PRESET CRF
+    python vapoursynth_ov.py job CLIP FOLDER STREAMS OUTPUT FFMPEG PRESET CRF plain|fixed
 
 Each prints one line of JSON. The job is what such a script usually looks like: decode with
 BestSource, convert to RGB float, run the network, convert to YUV 4:2:0 at the wanted size in one
-call of the resizer, and pipe to an ffmpeg that encodes with x264.
+call of the resizer, and pipe to an ffmpeg that encodes with x264. "fixed" puts vs_temporalfix's
+classic filter, with its defaults, behind the resizer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import subprocess
@@ -30,6 +32,8 @@ def versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
     for package in ("vapoursynth", "vapoursynth-mlrt-ov", "vapoursynth-bestsource"):
         found[package] = importlib.metadata.version(package)
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["vs_temporalfix"] = importlib.metadata.version("vs_temporalfix")
     runtime = vs.core.ov.Version()["openvino_version"]
     found["openvino"] = runtime.decode() if isinstance(runtime, bytes) else str(runtime)
     return found
@@ -130,19 +134,29 @@ def bare(clip: Path, folder: Path, streams: int) -> dict[str, float]:
 
 
 def job(
-    clip: Path, folder: Path, streams: int, output: Path, ffmpeg: str, preset: str, crf: str
+    clip: Path, folder: Path, streams: int, output: Path, *encoder_and_fix: str
 ) -> dict[str, float]:
-    """Decode, enlarge ×2 and encode one clip, as videnhance and framelift do."""
+    """Decode, enlarge ×2 and encode one clip, as videnhance and framelift do.
+
+    A matrix that the clip names is kept; otherwise it is what the output's size suggests.
+    """
     import vapoursynth as vs
 
+    ffmpeg, preset, crf, fix = encoder_and_fix
     decoded = source(clip)
+    named = int(decoded.get_frame(0).props.get("_Matrix", 2))
+    guessed = 1 if 2 * decoded.height >= 720 else 6  # H.273: BT.709 and BT.601
     result = vs.core.resize.Bicubic(
         network(to_rgb(decoded), folder, streams),
         2 * decoded.width,
         2 * decoded.height,
         format=vs.YUV420P8,
-        matrix_s="709" if 2 * decoded.height >= 720 else "170m",
+        matrix=guessed if named == 2 else named,
     )
+    if fix == "fixed":
+        from vs_temporalfix import classic
+
+        result = classic(result)
     command = [ffmpeg, "-y", "-loglevel", "error", "-f", "yuv4mpegpipe", "-i", "-"]
     command += ["-c:v", "libx264", "-preset", preset, "-crf", crf, str(output)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
@@ -163,9 +177,7 @@ def main(command: str, *rest: str) -> None:
     elif command == "bare":
         result = bare(Path(rest[0]), Path(rest[1]), int(rest[2]))
     elif command == "job":
-        result = job(
-            Path(rest[0]), Path(rest[1]), int(rest[2]), Path(rest[3]), rest[4], rest[5], rest[6]
-        )
+        result = job(Path(rest[0]), Path(rest[1]), int(rest[2]), Path(rest[3]), *rest[4:])
     else:
         raise SystemExit(f"unknown command {command!r}; use versions, weights, bare or job")
     print(json.dumps(result))
