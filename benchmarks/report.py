@@ -47,7 +47,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines += [f"- {key}: {value}" for key, value in result["machine"].items()]
     for entry in {tuple(entry["versions"].items()): entry for entry in results}.values():
         found = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
-        lines.append(f"- {entry['name'].split(' (')[0]} ran with {found}")
+        lines.append(f"- {entry['name'].split(' (')[0].split(' --')[0]} ran with {found}")
     lines += [f"- {peer['name']} was skipped" for peer in result["skipped"]]
     lines += [
         "",
