@@ -17,6 +17,8 @@ from matplotlib import pyplot as plt
 
 WIDTH = 72
 """Columns that a slice shows: few, so that single pixels are seen."""
+CALM = 2.0
+"""Code values of 8 bits that plain enlargement may flicker where a slice is taken."""
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _Stack = NDArray[np.uint8]
 
@@ -26,7 +28,7 @@ def _stack(path: Path) -> _Stack:
 
 
 def flickering_place(alone: _Stack, plain: _Stack) -> tuple[int, int]:
-    """Row and first column where `alone` (N, H, W, 3) flickers most beyond `plain`.
+    """Row and first column where `alone` (N, H, W, 3) flickers most while `plain` is calm.
 
     Flicker is what a frame deviates from the mean of its neighbours in time.
     """
@@ -36,7 +38,8 @@ def flickering_place(alone: _Stack, plain: _Stack) -> tuple[int, int]:
         bend = np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2)
         return np.asarray(bend.mean(axis=0), np.float32)
 
-    beyond = flicker(alone) - 2 * flicker(plain)
+    source = flicker(plain)
+    beyond = np.where(source < CALM, flicker(alone) - source, -source)
     windows = cv2.boxFilter(beyond, -1, (WIDTH, 5), normalize=True)
     half = min(WIDTH, windows.shape[1]) // 2
     inside = windows[2:-2, half : windows.shape[1] - half + 1]
