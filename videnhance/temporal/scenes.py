@@ -177,7 +177,7 @@ class _Judge:
         if self._repeats(now):
             self.last = now
             return Kind.REPEAT
-        self._levels.append(noise_level(self.last.luma, now.luma))
+        self._levels.append(noise_level(faded(self.last.luma, now.luma), now.luma))
         self.sigma = float(np.median(self._levels))
         self.last = self._shown = now
         return Kind.PLAIN
@@ -202,15 +202,24 @@ class _Judge:
         return bool(abs(box(change, _SIDE)).max() <= _EXTREME * spread / _SIDE)
 
 
-def faded(before: Floats, after: Floats) -> Floats:
-    """`before` with the contrast and brightness of `after`, so that fades look like no change."""
+def fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
+    """Gain and offset that give one luma the contrast and brightness of another; 1 and 0 for none.
+
+    The gain stays between a half and 2: what is beyond is something else.
+    """
     spread = float(before.std())
     gain = float(after.std()) / spread if spread > _STEP else 1.0
     gain = min(max(gain, 0.5), 2.0)
     offset = float(after.mean()) - gain * float(before.mean())
     if abs(gain - 1) < 0.01 and abs(offset) < 0.5 * _STEP:
-        return before
-    return before * np.float32(gain) + np.float32(offset)
+        return np.float32(1), np.float32(0)
+    return np.float32(gain), np.float32(offset)
+
+
+def faded(before: Floats, after: Floats) -> Floats:
+    """`before` with the contrast and brightness of `after`, so that fades look like no change."""
+    gain, offset = fade(before, after)
+    return before if gain == 1 and offset == 0 else before * gain + offset
 
 
 def _look(frame: Frame) -> _Looked:

@@ -20,7 +20,7 @@ from videnhance.kernels.motion import (
     warp,
 )
 from videnhance.temporal.flow import Picture, find_flow, judged
-from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.scenes import Kind, Seen, fade
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 """Smallest share of the present in the filtered detail, by name."""
@@ -29,6 +29,8 @@ WARMUP = 24
 """Frames after which less than a thousandth of what was before is left: 0.75^24."""
 
 _EXPLAINED = 2.5  # sigmas of change that noise explains
+_FADE = 0.5
+"""Share of the change that a fade must not leave, to be one."""
 _SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
 
 
@@ -52,9 +54,9 @@ def steadied(
 
     `items` are (seen, E, U) with E and U (3, sH, sW); results are (seen, O). Recursive: O is E
     where nothing is known of before, and less and less of it, down to `smallest_share`, the longer
-    a pixel has been followed. What is carried over is the last output; to it comes what has
-    changed in the input and is not noise, enlarged plainly, so that fades and moving things are
-    never late.
+    a pixel has been followed. What is carried over is the last output, faded as the input is; to it
+    comes what else has changed in the input and is not noise, enlarged plainly, so that light and
+    moving things are never late.
     """
     state: _State | None = None
     for seen, network, plain in items:
@@ -82,9 +84,10 @@ def _step(
     history = np.minimum(motion.confidence * warp(state.history, flow) + 1, 1 / smallest_share)
     share = np.maximum(1 / history, 1 - motion.confidence)
     large_flow = enlarged(flow, height, width)
-    before = warp(state.image, flow)
-    predicted = warp(state.result, large_flow) + stretched(
-        unexplained(image - before, seen.sigma), height, width
+    gain, offset = _fade(warp(state.picture.luma, flow), seen.luma)
+    before = gain * warp(state.image, flow) + offset
+    predicted = gain * warp(state.result, large_flow) + stretched(
+        unexplained(image - before, seen.sigma) + offset, height, width
     )
     plain = interleaved(enlarged_input)
     moving = np.asarray(flow.any(axis=2), np.bool_)
@@ -92,6 +95,15 @@ def _step(
     bounded = plain + detail
     result = bounded + stretched(share, height, width)[..., None] * (fresh - bounded)
     return _State(picture, image, result, history), planar(result)
+
+
+def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
+    """Gain and offset of a fade, where that explains most of what changed."""
+    gain, offset = fade(before, after)
+    rest = abs(after - (gain * before + offset)).mean()
+    if rest > _FADE * abs(after - before).mean():
+        return np.float32(1), np.float32(0)
+    return gain, offset
 
 
 def unexplained(change: Floats, sigma: float) -> Floats:

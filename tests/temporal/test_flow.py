@@ -1,0 +1,83 @@
+"""Flow between the frames of a scene, and its confidence, on motion that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from videnhance.core import Image
+from videnhance.kernels.motion import luma
+from videnhance.temporal.flow import Picture, find_flow, judged
+
+View = Callable[..., Image]
+
+_INNER = (slice(12, -12), slice(12, -12))
+
+
+def picture(image: Image, sigma: float = 0.0, seed: int = 0) -> Picture:
+    dice = np.random.default_rng(seed)
+    plane = luma(image)
+    return Picture(plane + dice.normal(0, sigma, plane.shape).astype(np.float32))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 2 / 255])
+@pytest.mark.parametrize(("x", "y"), [(1.5, 0.0), (-3.0, 2.0), (6.0, -4.0)])
+def test_a_pan_is_found_and_trusted(view: View, x: float, y: float, sigma: float) -> None:
+    here, there = picture(view(), sigma, 1), picture(view(-x, -y), sigma, 2)
+    flow, back = find_flow(here, there), find_flow(there, here)
+    assert np.abs(flow - [x, y])[_INNER].mean() < 0.15
+    motion = judged(here, there, flow, sigma, back)
+    assert motion.confidence[_INNER].mean() > 0.9
+    assert 0 <= motion.confidence.min() <= motion.confidence.max() <= 1 + 1e-6
+    assert not motion.still
+
+
+def test_what_leaves_the_picture_is_not_trusted(view: View) -> None:
+    here, there = picture(view()), picture(view(-6))
+    flow = np.zeros((72, 96, 2), np.float32)
+    flow[..., 0] = 6
+    confidence = judged(here, there, flow, 0.0).confidence
+    assert confidence[:, -6:].max() < 0.4
+    assert confidence[:, -5:].max() < 0.05
+    assert confidence[4:-4, 4:-9].min() > 0.7
+
+
+def test_another_picture_is_not_trusted(view: View) -> None:
+    here, there = picture(view(contrast=0.1)), picture(view(seed=4, contrast=0.1))
+    assert judged(here, there, find_flow(here, there), 0.0).confidence.mean() < 0.45
+
+
+def test_nothing_moves_on_a_still_with_noise(view: View) -> None:
+    here, there = picture(view(), 2 / 255, 1), picture(view(), 2 / 255, 2)
+    motion = judged(here, there, find_flow(here, there), 2 / 255)
+    assert np.mean(motion.flow.any(axis=2)) < 0.3
+    assert motion.confidence.mean() > 0.95
+    assert judged(here, here, find_flow(here, here), 0.0).still
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.8, 0.0), (0.7, 0.3), (1.2, -0.1)])
+def test_a_fade_is_no_motion_and_no_distrust(view: View, gain: float, offset: float) -> None:
+    here = picture(view())
+    there = Picture(np.asarray(gain * here.luma + offset, np.float32))
+    motion = judged(here, there, find_flow(here, there), 0.0)
+    assert np.abs(motion.flow).max() < 0.2
+    assert motion.confidence.min() > 0.95
+
+
+def test_the_two_sides_of_a_moving_thing_are_told_apart(view: View) -> None:
+    """Ground that a square has just uncovered was not there before."""
+    ground, square = view(contrast=0.1), view(seed=5, contrast=0.1)[:, :24, :24]
+
+    def shot(left: int) -> Picture:
+        image = ground.copy()
+        image[:, 24:48, left : left + 24] = square
+        return picture(image)
+
+    here, there = shot(40), shot(36)
+    flow, back = find_flow(here, there), find_flow(there, here)
+    confidence = judged(here, there, flow, 0.0, back).confidence
+    assert confidence[28:44, 36:40].mean() < 0.4
+    assert confidence[30:42, 46:58].mean() > 0.7
+    assert confidence[:16].mean() > 0.9
