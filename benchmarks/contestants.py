@@ -125,7 +125,7 @@ def vapoursynth(
                 "needs ffmpeg on the PATH and an interpreter (3.12 or newer) of its own: "
                 "python -m venv vapoursynth && vapoursynth/bin/pip install vapoursynth "
                 "vapoursynth-mlrt-ov vapoursynth-bestsource onnx"
-                + (" vs_temporalfix" if fix else "")
+                + (" vs_temporalfix 'vapoursynth-mvutensils<10'" if fix else "")
                 + ", then --vapoursynth-python vapoursynth/bin/python",
             )
         ]
