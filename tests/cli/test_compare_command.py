@@ -192,4 +192,5 @@ def test_a_signal_stops_it(program: Any, make_clip: Any, tmp_path: Path) -> None
         child.wait(2.0)
     child.send_signal(signal.SIGINT)
     stdout, stderr = child.communicate()
-    assert (child.returncode, stdout, stderr) == (130, "", "Stopped.\n")
+    assert (child.returncode, stdout) == (130, "")
+    assert stderr in ("", "Stopped.\n")  # quietly, where it has not begun to measure
