@@ -7,18 +7,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
+import cv2
 import numpy as np
 import pytest
 
 from videnhance.core import ClipInfo, Frame, Image, Model, Runtime, Stage
 from videnhance.options import declared
 from videnhance.pipeline import Meter, Stop, Workers
-from videnhance.stages import STAGES
+from videnhance.stages import STAGES, Upscale
 
 T = TypeVar("T")
 R = TypeVar("R")
+Make: TypeAlias = Callable[[], Stage]
 
 CLIP = ClipInfo(width=24, height=16, time_base=Fraction(1, 90000), rate=Fraction(25))
 
@@ -100,16 +103,24 @@ class PooledRuntime(PlainRuntime):
 
 
 def clip_of(count: int, seed: int = 0) -> list[Frame]:
-    """Noise at uneven times."""
+    """A pan over a world of soft noise, grainy and at uneven times."""
     dice = np.random.default_rng(seed)
     pts = np.cumsum(dice.integers(1, 9000, count)) + 12345
+    durations = dice.integers(0, 5000, count)
+    world = cv2.GaussianBlur(dice.random((CLIP.height, CLIP.width + count, 3)), (0, 0), 1.5)
+    world = np.moveaxis(2.5 * (world - 0.5) + 0.5, -1, 0).clip(0, 1).astype(np.float32)
+    grain = dice.normal(0, 0.01, (count, 3, CLIP.height, CLIP.width)).astype(np.float32)
     return [
-        Frame(dice.random((3, CLIP.height, CLIP.width), np.float32), int(p), int(d))
-        for p, d in zip(pts, dice.integers(0, 5000, count), strict=True)
+        Frame(
+            np.ascontiguousarray(world[:, :, n : n + CLIP.width] + grain[n]),
+            int(pts[n]),
+            int(durations[n]),
+        )
+        for n in range(count)
     ]
 
 
-def settled(stage: type[Stage]) -> Stage:
+def settled(stage: Make) -> Stage:
     return stage().settle(CLIP, "cpu")
 
 
@@ -123,10 +134,14 @@ def same(a: list[Frame], b: list[Frame]) -> bool:
     )
 
 
-every_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+every_stage = pytest.mark.parametrize(
+    "stage",
+    [*STAGES, *(partial(Upscale, temporal=mode) for mode in ("off", "steady", "reuse"))],
+    ids=[*(stage.name for stage in STAGES), "off", "steady", "reuse"],
+)
 
 
-@every_stage
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_it_is_a_frozen_dataclass_of_declared_options(stage: type[Any]) -> None:
     assert is_dataclass(stage)
     assert stage.__dataclass_params__.frozen
@@ -143,7 +158,7 @@ def test_names_and_prefixes_are_unique() -> None:
 
 
 @every_stage
-def test_settling_twice_changes_nothing(stage: type[Stage]) -> None:
+def test_settling_twice_changes_nothing(stage: Make) -> None:
     once = settled(stage)
     assert once.settle(CLIP, "cpu") == once
     assert all(isinstance(model, str) for model in once.models(CLIP))
@@ -151,7 +166,7 @@ def test_settling_twice_changes_nothing(stage: type[Stage]) -> None:
 
 @every_stage
 @pytest.mark.parametrize("student", [None, TinyModel()])
-def test_it_loads_what_it_declares(stage: type[Stage], student: Model | None) -> None:
+def test_it_loads_what_it_declares(stage: Make, student: Model | None) -> None:
     step, rt = settled(stage), PlainRuntime(student=student)
     run(step, clip_of(7), rt)
     assert rt.asked["models"] <= set(step.models(CLIP))
@@ -159,7 +174,7 @@ def test_it_loads_what_it_declares(stage: type[Stage], student: Model | None) ->
 
 
 @every_stage
-def test_it_notes_finite_figures_of_frames_it_was_given(stage: type[Stage]) -> None:
+def test_it_notes_finite_figures_of_frames_it_was_given(stage: Make) -> None:
     source, rt = clip_of(7), PlainRuntime()
     run(settled(stage), source, rt)
     times = {frame.pts for frame in source}
@@ -168,7 +183,7 @@ def test_it_notes_finite_figures_of_frames_it_was_given(stage: type[Stage]) -> N
 
 @every_stage
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
-def test_frames_come_in_order_with_their_times_and_size(stage: type[Stage], count: int) -> None:
+def test_frames_come_in_order_with_their_times_and_size(stage: Make, count: int) -> None:
     step = settled(stage)
     source = clip_of(count)
     out = run(step, source)
@@ -181,7 +196,7 @@ def test_frames_come_in_order_with_their_times_and_size(stage: type[Stage], coun
 
 
 @every_stage
-def test_it_sees_no_further_ahead_than_it_declares(stage: type[Stage]) -> None:
+def test_it_sees_no_further_ahead_than_it_declares(stage: Make) -> None:
     read = []
 
     def source() -> Iterator[Frame]:
@@ -195,7 +210,7 @@ def test_it_sees_no_further_ahead_than_it_declares(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_it_is_lazy(stage: type[Stage]) -> None:
+def test_it_is_lazy(stage: Make) -> None:
     def source() -> Iterator[Frame]:
         raise AssertionError("read before the first frame was asked for")
         yield
@@ -206,7 +221,7 @@ def test_it_is_lazy(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_it_changes_no_frame_in_place(stage: type[Stage]) -> None:
+def test_it_changes_no_frame_in_place(stage: Make) -> None:
     source = clip_of(4)
     copies = [frame.data.copy() for frame in source]
     for frame in source:
@@ -217,7 +232,7 @@ def test_it_changes_no_frame_in_place(stage: type[Stage]) -> None:
 
 @every_stage
 @pytest.mark.parametrize("workers", [1, 3])
-def test_an_error_of_the_source_reaches_the_caller(stage: type[Stage], workers: int) -> None:
+def test_an_error_of_the_source_reaches_the_caller(stage: Make, workers: int) -> None:
     def source() -> Iterator[Frame]:
         yield from clip_of(5)
         raise OSError("source")
@@ -230,7 +245,7 @@ def test_an_error_of_the_source_reaches_the_caller(stage: type[Stage], workers: 
 
 @every_stage
 @pytest.mark.parametrize("workers", [1, 3])
-def test_an_error_of_the_model_reaches_the_caller(stage: type[Stage], workers: int) -> None:
+def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> None:
     step = settled(stage)
     if not step.models(CLIP):
         pytest.skip("has no model")
@@ -241,7 +256,7 @@ def test_an_error_of_the_model_reaches_the_caller(stage: type[Stage], workers: i
 
 
 @every_stage
-def test_an_early_end_leaves_no_thread(stage: type[Stage]) -> None:
+def test_an_early_end_leaves_no_thread(stage: Make) -> None:
     before = threading.active_count()
     with Workers("w", Meter(), Stop()) as pool:
         rt = PooledRuntime(pool, TinyModel(workers=3))
@@ -255,7 +270,7 @@ def test_an_early_end_leaves_no_thread(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_workers_change_no_bit(stage: type[Stage]) -> None:
+def test_workers_change_no_bit(stage: Make) -> None:
     step, source = settled(stage), clip_of(9)
     with Workers("w", Meter(), Stop()) as pool:
         pooled = run(step, source, PooledRuntime(pool, TinyModel(workers=3)))
@@ -263,7 +278,7 @@ def test_workers_change_no_bit(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_nothing_is_carried_from_clip_to_clip(stage: type[Stage]) -> None:
+def test_nothing_is_carried_from_clip_to_clip(stage: Make) -> None:
     step, source, rt = settled(stage), clip_of(6), PlainRuntime()
     first = run(step, source, rt)
     run(step, clip_of(6, seed=9), rt)
@@ -271,7 +286,7 @@ def test_nothing_is_carried_from_clip_to_clip(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_after_a_cut_it_starts_afresh(stage: type[Stage]) -> None:
+def test_after_a_cut_it_starts_afresh(stage: Make) -> None:
     step = settled(stage)
     before, after = clip_of(5), clip_of(5, seed=4)
     later = before[-1].pts + 1000
@@ -281,7 +296,7 @@ def test_after_a_cut_it_starts_afresh(stage: type[Stage]) -> None:
 
 
 @every_stage
-def test_a_segment_with_its_margins_is_what_an_uncut_run_has(stage: type[Stage]) -> None:
+def test_a_segment_with_its_margins_is_what_an_uncut_run_has(stage: Make) -> None:
     step = settled(stage)
     if step.output(CLIP).rate != CLIP.rate:
         pytest.skip("changes the rate")

@@ -75,7 +75,7 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
             min(height, (row + 1) * side),
             min(width, (column + 1) * side),
         )
-        for row, column in np.argwhere(chosen)
+        for row, column in np.argwhere(chosen).tolist()
     ]
     whole = Part(0, 0, height, width)
 
