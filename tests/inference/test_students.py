@@ -66,7 +66,9 @@ def test_a_student_comes_nearer_to_its_teacher_than_bicubic_does(name):
     assert student.scale == card.scale
     (made,) = student([image])
     plain = resize(image, *wanted.shape[1:]).clip(0, 1)
-    assert psnr(made, wanted) > psnr(plain, wanted) + 2
+    # What a network trained to look sharp invents, so small a network cannot foresee.
+    margin = 1 if card.architecture == "ESRGAN" else 3
+    assert psnr(made, wanted) > psnr(plain, wanted) + margin
 
 
 @pytest.mark.parametrize("name", TAUGHT)
