@@ -71,8 +71,8 @@ class Upscale:
     reuse_quality: Annotated[
         float,
         Knob(
-            "PSNR in dB that --temporal reuse keeps against the network's own output of every "
-            "frame",
+            "PSNR in dB that --temporal reuse aims at, against the network's own output of every "
+            "frame, on average",
             30,
             60,
         ),
@@ -83,20 +83,26 @@ class Upscale:
         """Frames it must see after a frame before that can leave."""
         from videnhance.temporal import control, scenes
 
-        ahead = {"steady": scenes.LONGEST_FLASH, "reuse": control.LOOKAHEAD}
-        return ahead.get(self.temporal, 0)
+        if self._follows("steady"):
+            return scenes.LONGEST_FLASH
+        return control.LOOKAHEAD if self._follows("reuse") else 0
 
     @property
     def warmup(self) -> int:
         """Frames before a segment that settle the filter; `reuse` begins with an anchor."""
         from videnhance.temporal import steady
 
-        return steady.WARMUP if self.temporal == "steady" else 0
+        share = steady.STRENGTHS[self.steady_strength]
+        return steady.warmup(share) if self._follows("steady") else 0
 
     @property
     def runout(self) -> int:
         """Frames behind a segment: the next one's first is the anchor that the last ones need."""
-        return {"steady": 2, "reuse": 1}.get(self.temporal, 0)
+        return 2 * self._follows("steady") + self._follows("reuse")
+
+    def _follows(self, mode: str) -> bool:
+        """Whether neighbours are used in that way; without a network there is nothing to carry."""
+        return self.strength > 0 and self.temporal == mode
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
@@ -169,7 +175,8 @@ class Upscale:
         scale = out.height // clip.height
         if (scale * clip.height, scale * clip.width) != (out.height, out.width):
             # Parts of frames must begin on whole pixels; the rest is done at the end.
-            scale = passes.scale
+            factor = max(out.height / clip.height, out.width / clip.width)
+            scale = min(passes.scale, math.ceil(factor))
         if self.temporal == "steady":
             pictures = self._steady(frames, passes, scale, rt)
         else:

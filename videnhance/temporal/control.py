@@ -50,7 +50,7 @@ def longest_distance(height: int, width: int, scale: int) -> int:
     """
     before, after = 17 * height * width, 12 * height * width * scale * scale
     fitting = [n for n in DISTANCES if 2 * n * before + (n + 4) * after <= _HELD]
-    return max(DISTANCES[1], *fitting)
+    return max([DISTANCES[1], *fitting])
 
 
 class Control:

@@ -35,6 +35,8 @@ _BLOCK = 10
 _CONFIDENT = 0.5
 _STEP = 1 / 255
 _REPEAT = 1.01 * _STEP
+_REPEAT_MEAN = 0.2 * _STEP
+"""A fade, however slow, moves the mean; what else stays below a step does not."""
 _REPEAT_RGB = 2.2 * _STEP
 """A step of a chroma code value is up to 1.86 steps of blue (H.273, BT.709)."""
 _LOUDEST_REPEAT = 2 * _STEP
@@ -191,6 +193,8 @@ class _Judge:
         shown = self._shown
         change = now.luma - shown.luma
         largest = float(abs(change).max())
+        if abs(float(change.mean())) > _REPEAT_MEAN:
+            return False
         if largest <= _REPEAT:
             colours = abs(interleaved(now.frame.data) - interleaved(shown.frame.data))
             return bool(colours.max() <= _REPEAT_RGB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,13 +26,17 @@ from videnhance.temporal.scenes import Kind, Seen, fade
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 """Smallest share of the present in the filtered detail, by name."""
 
-WARMUP = 24
-"""Frames after which less than a thousandth of what was before is left: 0.75^24."""
+_LEFT = 1e-3
 
 _EXPLAINED = 2.5  # sigmas of change that noise explains
 _FADE = 0.5
 """Share of the change that a fade must not leave, to be one."""
 _SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
+
+
+def warmup(smallest_share: float) -> int:
+    """Frames after which less than a thousandth of what was before is left."""
+    return math.ceil(math.log(_LEFT) / math.log(1 - smallest_share))
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,9 @@ def _step(
     back = find_flow(state.picture, picture)
     motion = judged(picture, state.picture, flow, seen.sigma, back)
     height, width = fresh.shape[:2]
-    history = np.minimum(motion.confidence * warp(state.history, flow) + 1, 1 / smallest_share)
+    # Clipped from below too: the kernel undershoots.
+    history = motion.confidence * warp(state.history, flow) + 1
+    history = np.clip(history, 1, 1 / smallest_share)
     share = np.maximum(1 / history, 1 - motion.confidence)
     large_flow = enlarged(flow, height, width)
     gain, offset = _fade(warp(state.picture.luma, flow), seen.luma)
