@@ -1,0 +1,258 @@
+"""The upscale stage's temporal modes with networks that are known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import pytest
+
+from videnhance.core import ClipInfo, Frame, Image
+from videnhance.kernels.resize import enlarge_linear, resize
+from videnhance.stages.upscale import Upscale
+from videnhance.temporal.control import DISTANCES, longest_distance
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLIP = ClipInfo(width=64, height=48, time_base=Fraction(1, 1000), rate=Fraction(25))
+MODEL = "realesr-animevideov3-x2"
+
+
+class Sharp:
+    """Enlarges plainly and adds its detail so many times; counts the pixels it sees."""
+
+    workers = 1
+    batch = 1
+    reach = 6
+    faithful = False
+
+    def __init__(self, gain: float, scale: int = 2) -> None:
+        self.id = f"sharp {gain}"
+        self.gain, self.scale = np.float32(gain), scale
+        self.pixels = 0
+
+    def __call__(self, images: list[Image]) -> list[Image]:
+        self.pixels += sum(image[0].size for image in images)
+        return [self._made(image) for image in images]
+
+    def _made(self, image: Image) -> Image:
+        large = resize(image, self.scale * image.shape[1], self.scale * image.shape[2])
+        soft = np.stack([cv2.blur(plane, (5, 5), borderType=1) for plane in large])
+        return np.clip(large + self.gain * (large - soft), 0, 1)
+
+
+class Noting:
+    """A runtime of one worker that keeps what is noted."""
+
+    def __init__(self, model: Sharp, student: Sharp | None = None) -> None:
+        self._model, self._student = model, student
+        self.counts: dict[str, list[tuple[int, float]]] = {}
+
+    def model(self, model_id: str) -> Sharp:
+        return self._model
+
+    def student(self, model_id: str) -> Sharp | None:
+        return self._student
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        workers: int,
+        ahead: int | None = None,
+    ) -> Iterator[R]:
+        return map(function, items)
+
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
+    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
+        self.counts.setdefault(name, []).append((pts, amount))
+
+    record = count
+
+    def total(self, name: str) -> float:
+        return sum(amount for _, amount in self.counts.get(name, []))
+
+
+def world(seed: int) -> Image:
+    dice = np.random.default_rng(seed)
+    soft = cv2.GaussianBlur(dice.random((CLIP.height, 3 * CLIP.width, 3)), (0, 0), 1.5)
+    return np.moveaxis(2.5 * (soft - 0.5) + 0.5, -1, 0).clip(0, 1).astype(np.float32)
+
+
+def pan(count: int, seed: int = 0, begin: int = 0) -> list[Frame]:
+    seen = world(seed)
+    return [
+        Frame(np.ascontiguousarray(seen[:, :, t : t + CLIP.width]), 40 * (begin + t), 40)
+        for t in range(count)
+    ]
+
+
+def run(stage: Upscale, frames: list[Frame], rt: Noting) -> list[Frame]:
+    made = list(stage.settle(CLIP, "cpu").run(iter(frames), CLIP, rt))
+    assert [frame.pts for frame in made] == [frame.pts for frame in frames]
+    return made
+
+
+def ratio(made: Image, wanted: Image) -> float:
+    return float(-10 * np.log10(max(np.square(made - wanted).mean(), 1e-12)))
+
+
+every_mode = pytest.mark.parametrize("temporal", ["off", "steady", "reuse"])
+
+
+def test_the_mode_follows_the_device() -> None:
+    assert Upscale().settle(CLIP, "cpu").temporal == "reuse"
+    assert Upscale().settle(CLIP, "cuda").temporal == "steady"
+    assert Upscale().settle(CLIP, "vulkan").temporal == "steady"
+    for temporal in ("off", "steady", "reuse"):
+        assert Upscale(temporal=temporal).settle(CLIP, "cuda").temporal == temporal
+
+
+def test_frames_alone_need_no_neighbours() -> None:
+    off, steady, reuse = (
+        Upscale(temporal=mode).settle(CLIP, "cpu") for mode in ("off", "steady", "reuse")
+    )
+    assert off.lookahead == off.warmup == off.runout == 0
+    assert reuse.lookahead > steady.lookahead > 0
+    assert steady.warmup > 0
+    assert reuse.warmup == 0
+    assert min(reuse.runout, steady.runout) > 0
+    assert reuse.students(CLIP) == reuse.models(CLIP)
+    assert off.students(CLIP) == steady.students(CLIP) == ()
+
+
+@every_mode
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 8.0])
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float) -> None:
+    stage = Upscale(model=MODEL, scale=scale, temporal=temporal, strength=strength)
+    out = stage.settle(CLIP, "cpu").output(CLIP)
+    for frame in run(stage, pan(6), Noting(Sharp(1))):
+        assert (frame.height, frame.width) == (out.height, out.width)
+        assert frame.data.dtype == np.float32
+
+
+@every_mode
+def test_odd_sizes_have_whole_tiles_and_halves(temporal: str) -> None:
+    clip = replace(CLIP, width=61, height=43)
+    frames = [replace(f, data=np.ascontiguousarray(f.data[:, :43, :61])) for f in pan(12)]
+    stage = Upscale(model=MODEL, scale=1.7, temporal=temporal).settle(clip, "cpu")
+    made = list(stage.run(iter(frames), clip, Noting(Sharp(1))))
+    assert {(f.height, f.width) for f in made} == {
+        (stage.output(clip).height, stage.output(clip).width)
+    }
+
+
+@pytest.mark.parametrize("scale", [2.0, 3.0])
+@pytest.mark.parametrize("gain", [0.3, 0.7])
+def test_reuse_is_near_the_network_at_less_work(scale: float, gain: float) -> None:
+    frames = pan(40)
+    alone, network = Sharp(gain), Sharp(gain)
+    wanted = run(Upscale(model=MODEL, scale=scale, temporal="off"), frames, Noting(alone))
+    rt = Noting(network)
+    made = run(Upscale(model=MODEL, scale=scale, temporal="reuse"), frames, rt)
+    assert network.pixels < 0.6 * alone.pixels
+    for one, other in zip(made, wanted, strict=True):
+        assert ratio(one.data, other.data) > 41
+    assert rt.total("pixels") == 40 * 48 * 64
+    assert [pts for pts, _ in rt.counts["network_pixels"]] == [frame.pts for frame in frames]
+    if scale == 2:
+        assert rt.total("network_pixels") == network.pixels
+    assert all(30 < decibels <= 100 for _, decibels in rt.counts["audit"])
+
+
+def test_a_student_makes_the_drafts() -> None:
+    """One that equals the network leaves no error, one that is worse than none leaves more."""
+    frames, network = pan(30), Sharp(1)
+    wanted = run(Upscale(model=MODEL, temporal="off"), frames, Noting(network))
+    stage = Upscale(model=MODEL, temporal="reuse", reuse_quality=30.0)
+
+    def worst(student: Sharp | None) -> float:
+        made = run(stage, frames, Noting(Sharp(1), student))
+        return min(ratio(a.data, b.data) for a, b in zip(made, wanted, strict=True))
+
+    same, bad = Sharp(1), Sharp(-1)
+    assert worst(same) > 70
+    assert 0 < same.pixels <= 30 * 48 * 64
+    assert worst(bad) < worst(None) < worst(same)
+
+
+@every_mode
+def test_without_detail_no_network_is_asked(temporal: str) -> None:
+    network = Sharp(1)
+    made = run(Upscale(model=MODEL, temporal=temporal, strength=0.0), pan(4), Noting(network))
+    assert network.pixels == 0
+    assert np.array_equal(made[3].data, resize(pan(4)[3].data, 96, 128))
+
+
+@pytest.mark.parametrize("temporal", ["steady", "reuse"])
+def test_cuts_and_repeats_are_told(temporal: str) -> None:
+    shots = [*pan(9), *pan(6, seed=1, begin=9)]
+    shots[3] = replace(shots[3], data=shots[2].data)
+    shots[4] = replace(shots[4], data=shots[2].data)
+    rt = Noting(Sharp(1))
+    run(Upscale(model=MODEL, temporal=temporal), shots, rt)
+    assert rt.counts["cuts"] == [(360, 1.0)]
+    assert rt.counts["repeats"] == [(120, 1.0), (160, 1.0)]
+    assert ("network_pixels" in rt.counts) == (temporal == "reuse")
+
+
+@every_mode
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_values_beyond_white_and_below_black_survive(temporal: str, strength: float) -> None:
+    frames = [replace(frame, data=1.8 * frame.data - np.float32(0.4)) for frame in pan(8)]
+    inside = [replace(frame, data=frame.data.clip(0, 1)) for frame in frames]
+    stage = Upscale(model=MODEL, temporal=temporal, strength=strength)
+    beyond, within = (run(stage, clip, Noting(Sharp(0.5))) for clip in (frames, inside))
+    for source, one, other in zip(frames, beyond, within, strict=True):
+        outside = enlarge_linear(source.data - source.data.clip(0, 1), 96, 128)
+        np.testing.assert_allclose(one.data - other.data, outside, atol=1e-5)
+
+
+@every_mode
+def test_frames_without_colour_stay_without(temporal: str) -> None:
+    grey = [replace(f, data=np.repeat(f.data[:1], 3, axis=0)) for f in pan(8)]
+    for frame in run(Upscale(model=MODEL, temporal=temporal), grey, Noting(Sharp(1))):
+        assert np.array_equal(frame.data[0], frame.data[1])
+        assert np.array_equal(frame.data[0], frame.data[2])
+
+
+def test_steady_takes_flicker_away() -> None:
+    """A network whose gain jumps from frame to frame, over a still with a little motion."""
+
+    class Jumping(Sharp):
+        def __call__(self, images: list[Image]) -> list[Image]:
+            self.gain = np.float32(1.5 - self.gain)
+            return super().__call__(images)
+
+    (still,) = pan(1)
+    frames = [replace(still, pts=40 * t) for t in range(40)]
+
+    def flicker(stage: Upscale) -> float:
+        made = run(stage, frames, Noting(Jumping(0.5)))[25:]
+        return float(np.mean([np.abs(b.data - a.data).mean() for a, b in pairwise(made)]))
+
+    found = [flicker(Upscale(model=MODEL, temporal="off"))]
+    for strength in ("gentle", "normal", "strong"):
+        stage = Upscale(model=MODEL, temporal="steady", steady_strength=strength)
+        found.append(flicker(stage))
+    # x → y + α(x − y) damps what alternates by α / (2 − α).
+    expected = [1.0, *(alpha / (2 - alpha) for alpha in (0.4, 0.25, 0.15))]
+    assert found / np.float64(found[0]) == pytest.approx(expected, rel=0.1)
+
+
+def test_anchors_are_as_far_apart_as_memory_allows() -> None:
+    assert longest_distance(240, 320, 2) == DISTANCES[-1]
+    sizes = [(240, 320), (720, 1280), (1080, 1920), (2160, 3840), (4320, 7680)]
+    found = [longest_distance(*size, 2) for size in sizes]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] == 2
+    assert all(distance in DISTANCES for distance in found)
