@@ -151,8 +151,7 @@ def test_odd_sizes_have_whole_tiles_and_halves(temporal: str) -> None:
     }
 
 
-@pytest.mark.parametrize("scale", [2.0, 3.0])
-@pytest.mark.parametrize("gain", [0.3, 0.7])
+@pytest.mark.parametrize(("scale", "gain"), [(2.0, 0.3), (2.0, 0.7), (3.0, 0.3)])
 def test_reuse_is_near_the_network_at_less_work(scale: float, gain: float) -> None:
     frames = pan(40)
     alone, network = Sharp(gain), Sharp(gain)
