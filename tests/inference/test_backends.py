@@ -273,7 +273,7 @@ told = []
 model = load_model("realesr-animevideov3-x2", device=CPU, warn=told.append)
 image = np.random.default_rng(0).random((3, 240, 320), dtype=np.float32)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (30 << 20), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + (15 << 20), resource.RLIM_INFINITY))
 small = model([image])[0]
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 assert told and "tiles" in told[0], told

@@ -3,5 +3,5 @@
 Importing the package is cheap; `network` and what it needs import numba.
 """
 
-BYTES_PER_PIXEL = {"Compact": 900, "ESRGAN": 14_000}
+BYTES_PER_PIXEL = {"Compact": 500, "ESRGAN": 8_500}
 """Architectures it can run, as the cards name them, and what a call takes per input pixel."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
-from videnhance.inference.winograd.planes import resample, shuffle_and_add
+from videnhance.inference.winograd.planes import shuffle_and_add, shuffle_and_resample
 
 Floats = NDArray[np.float32]
 
@@ -21,7 +21,8 @@ class _Room:
 
     def __init__(self, height: int, width: int, channels: int) -> None:
         self.input = Features(height, width, 3)
-        self.features = (Features(height, width, channels), Features(height, width, channels))
+        features = Features(height, width, channels)
+        self.features = (features, features.shifted())
         self.scratch = Scratch(channels)
 
 
@@ -65,26 +66,28 @@ class Compact:
         for layer in self._layers[1:]:
             source, target = target, source
             layer(source, target, room.scratch)
+        return self._picture(target, image)
+
+    def _picture(self, features: Features, image: Image) -> Image:
+        """What the last layer's features make of the input (3, H, W)."""
         _, height, width = image.shape
-        result = np.empty((3, self._factor * height, self._factor * width), np.float32)
-        shuffle_and_add(target.data, image, self._factor, result)
-        return result if self._shrink == 1 else _reduced(result, self._shrink)
-
-
-def _reduced(image: Image, factor: float) -> Image:
-    """Bicubic with a = -0.75 and pixel centres aligned, without antialiasing: ncnn's Interp."""
-    _, height, width = image.shape
-    rows, row_taps = _cubic(height, factor)
-    columns, column_taps = _cubic(width, factor)
-    result = np.empty((3, len(rows), len(columns)), np.float32)
-    resample(image, rows, row_taps, columns, column_taps, np.empty(width, np.float32), result)
-    return result
+        pixels = features.data, features.start(border=0), image, self._factor
+        if self._shrink == 1:
+            result = np.empty((3, self._factor * height, self._factor * width), np.float32)
+            shuffle_and_add(*pixels, result)
+            return result
+        rows, row_taps = _cubic(self._factor * height, self._shrink)
+        columns, column_taps = _cubic(self._factor * width, self._shrink)
+        result = np.empty((3, len(rows), len(columns)), np.float32)
+        shuffle_and_resample(*pixels, rows, row_taps, columns.view(np.uint64), column_taps, result)
+        return result
 
 
 def _cubic(size: int, factor: float) -> tuple[NDArray[np.int64], Floats]:
     """Samples that each output sample reads, the edge ones repeated, and their weights.
 
-    The kernel is Keys's ("Cubic convolution interpolation for digital image processing", 1981).
+    Bicubic with a = -0.75 and pixel centres aligned, without antialiasing: ncnn's Interp. The
+    kernel is Keys's ("Cubic convolution interpolation for digital image processing", 1981).
     """
     places = (np.arange(round(size * factor)) + 0.5) / factor - 0.5
     base = np.floor(places)

@@ -1,18 +1,21 @@
 """How functions are compiled: once per installation, and so that NaNs survive.
 
 Importing a module with kernels imports numba and loads the compiled code, or compiles it where
-that module, the processor or numba has changed. The code is kept in `__pycache__` beside the
-module, or in the user's cache folder where that is read-only. It is looked up by that module alone,
-so `__pycache__` has to go by hand after a change to the options here or to `vectors`.
+this package, the processor or numba has changed. The code is kept in `__pycache__` beside the
+module, or in the user's cache folder where that is read-only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -25,22 +28,37 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},
 }
 
+_SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Finds compiled code by the whole package's source, not by that of the kernel's module alone.
+
+    Were this part of numba to get another name, code would be looked up by the module again.
+    """
+
+    def _index_key(self, *arguments: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(*arguments), _SOURCES)
+
 
 def kernel(signature: str) -> Callable[[Function], Function]:
     """Compile for these types alone, or load what an earlier process has compiled."""
 
     def compiled(function: Function) -> Function:
-        result: Function
-        try:
-            result = numba.njit(signature, cache=True, **_OPTIONS)(function)
-        except RuntimeError:  # there is no folder to keep it in
-            result = numba.njit(signature, **_OPTIONS)(function)
-        return result
+        result: Any = numba.njit(**_OPTIONS)(function)
+        with suppress(RuntimeError):  # there is no folder to keep it in
+            result._cache = _Cache(function)
+        result.compile(signature)
+        result.disable_compile()
+        kernel: Function = result
+        return kernel
 
     return compiled
 
 
 def helper(function: Function) -> Function:
-    """Compile as part of the kernels that call it, which must be in the same module."""
+    """Compile as part of the kernels that call it."""
     result: Function = numba.njit(**_OPTIONS)(function)
     return result

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,13 +13,23 @@ from videnhance.inference.winograd.vectors import LANES, PANEL
 
 Floats = NDArray[np.float32]
 
-_BLOCK = 24 * 128
-"""Tiles times channels, in and out, worked on at once: few enough to stay in the cache."""
+_BLOCK = 12 * 128
+"""Tiles times channels, in and out, worked on at once: few enough to stay in the L2 cache."""
+_LINE = 64 // np.dtype(np.float32).itemsize
+"""Floats to a cache line."""
 
 
 def _whole(channels: int, lanes: int) -> int:
     """Channels rounded up to whole vectors."""
     return -(-channels // lanes) * lanes
+
+
+def _aligned(*shape: int) -> Floats:
+    """Zeros that begin where a cache line does, so that hardly a vector lies across two."""
+    size = math.prod(shape)
+    memory = np.zeros(size + _LINE, np.float32)
+    skipped = -(memory.ctypes.data // memory.itemsize) % _LINE
+    return memory[skipped : skipped + size].reshape(shape)
 
 
 class Features:
@@ -30,37 +43,64 @@ class Features:
         """Of tiles."""
         self.columns = -(-width // TILE)
         """Of tiles."""
-        shape = (self.rows * TILE + 2, self.columns * TILE + 2, _whole(channels, LANES))
-        self.data: Floats = np.zeros(shape, np.float32)
-        """Whole tiles and a border of 1; zero wherever the image is not."""
+        # With an odd number of pixels to the row, pixels below each other do not compete for the
+        # same place in the cache.
+        rows, columns = self.rows * TILE + 3, self.columns * TILE + 3
+        self.data: Floats = _aligned(rows, columns, _whole(channels, LANES))
+        """Whole tiles, a border of 1 and room to shift them by 1; zero where the image is not."""
+        self.origin = 1
+        """Row and column of the image's first pixel."""
+
+    def shifted(self) -> Features:
+        """Others in the same memory, a pixel further down and right.
+
+        A convolution may turn either into the other, which takes less memory than two of their own
+        and finds what it overwrites in the cache.
+        """
+        others = copy(self)
+        others.origin = self.origin + 1
+        return others
 
     @property
     def image(self) -> Floats:
         """The part within the border, (height, width, channels)."""
-        return self.data[1 : self.height + 1, 1 : self.width + 1]
+        bottom, right = self.origin + self.height, self.origin + self.width
+        return self.data[self.origin : bottom, self.origin : right]
+
+    def start(self, border: int) -> int:
+        """Where the image with so many pixels of border begins, in floats."""
+        _, width, channels = self.data.shape
+        first: int = (self.origin - border) * (width + 1) * channels
+        return first
 
     def clear_outside(self, first: int, last: int) -> None:
-        """Zero what whole tiles have of channels `first` to `last` beyond the image."""
-        self.data[self.height + 1 :, :, first:last] = 0
-        self.data[:, self.width + 1 :, first:last] = 0
+        """Zero all that is around the image in channels `first` to `last`."""
+        bottom, right = self.origin + self.height, self.origin + self.width
+        self.data[: self.origin, :, first:last] = 0
+        self.data[bottom:, :, first:last] = 0
+        self.data[:, : self.origin, first:last] = 0
+        self.data[:, right:, first:last] = 0
 
 
 class Scratch:
     """Room for the steps within a convolution of up to `channels` in and out."""
 
     def __init__(self, channels: int) -> None:
-        self.tile: Floats = np.empty((SPAN, SPAN, _whole(channels, LANES)), np.float32)
-        least = STEP * 2 * _whole(channels, PANEL)
-        self._block: Floats = np.empty(SPAN * SPAN * max(_BLOCK, least), np.float32)
+        self.channels = _whole(channels, LANES)
+        most = max(_BLOCK, STEP * 2 * self.channels)
+        self._block = _aligned(SPAN * ((SPAN + 1) * most + 4 * _LINE))
 
-    def split(self, into: int, out: int) -> tuple[Floats, Floats]:
-        """Transformed tiles (64, tiles, into) and products (64, tiles, out), tiles as many fit."""
+    def split(self, into: int, out: int) -> tuple[int, Floats, Floats, Floats, Floats]:
+        """How many tiles fit, and the last four arrays that `convolve` takes, for so many."""
         tiles = max(_BLOCK // (into + out) // STEP, 1) * STEP
-        middle, end = SPAN * SPAN * tiles * into, SPAN * SPAN * tiles * (into + out)
-        return (
-            self._block[:middle].reshape(SPAN * SPAN, tiles, into),
-            self._block[middle:end].reshape(SPAN * SPAN, tiles, out),
-        )
+        arrays, at = [], 0
+        for floats in (SPAN * into, into, out, TILE * out):
+            # With a line more, the 8 rows do not compete for the same place in the cache.
+            end = at + SPAN * (tiles * floats + _LINE)
+            arrays.append(self._block[at:end].reshape(SPAN, -1))
+            at = end
+        columns, inputs, products, rows = arrays
+        return tiles, columns, inputs, products, rows
 
 
 class Convolution:
@@ -72,17 +112,18 @@ class Convolution:
         Raises ValueError where the shapes are others.
         """
         self.out, self.into = weight.shape[:2]
-        self._read = _whole(self.into, LANES)
-        self._panels = -(-self.out // PANEL)
-        filled = np.zeros((9, self._read, self._panels * PANEL))
-        filled[:, : self.into, : self.out] = weight.reshape(self.out, self.into, 9).T
-        # In pieces so small that BLAS does not wake its threads, which would take much longer.
-        pieces = filled.reshape(9, -1, LANES, self._panels, PANEL).transpose(3, 1, 0, 2, 4)
-        pieces = pieces.reshape(self._panels, -1, 9, LANES * PANEL)
-        # Each 3×3 kernel becomes 8×8.
-        transformed = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM) @ pieces
-        self._weight = transformed.transpose(2, 0, 1, 3).astype(np.float32, order="C")
-        self._weight = self._weight.reshape(SPAN * SPAN, self._panels, self._read, PANEL)
+        self._read, width = _whole(self.into, LANES), _whole(self.out, LANES)
+        filled = np.zeros((self.into, 9, width))
+        filled[:, :, : self.out] = weight.reshape(self.out, self.into, 9).transpose(1, 2, 0)
+        # Each 3×3 kernel becomes 8×8, those of a channel at once: so few that BLAS does not wake
+        # its threads, which would take much longer.
+        transformed = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM) @ filled
+        self._weight = _aligned(SPAN * SPAN, self.into, width)
+        matrices = self._weight.reshape(SPAN * SPAN, -1)
+        for first in range(0, width, PANEL):
+            panel = transformed[:, :, first : first + PANEL].transpose(1, 0, 2)
+            at = first * self.into
+            matrices[:, at : at + panel[0].size] = panel.reshape(SPAN * SPAN, -1)
         if bias.shape != (self.out,):
             raise ValueError(f"{bias.size} biases for {self.out} channels")
         self._bias = np.zeros(_whole(self.out, LANES), np.float32)
@@ -95,23 +136,27 @@ class Convolution:
     ) -> None:
         """Read the first channels of `source`, write channels of `target` from `offset` on.
 
-        Both may be the same where the channels are not. What rounding up to whole vectors adds is
-        written as zeros. Raises ValueError where the features have not these channels.
+        Both may be the same where the channels are not, or one the other `shifted`, which is lost.
+        What rounding up to whole vectors adds is written as zeros. Raises ValueError where the
+        features have not these channels.
         """
         end = offset + self._bias.size
-        rooms = (source.data.shape[2], target.data.shape[2], scratch.tile.shape[2])
+        rooms = (source.data.shape[2], target.data.shape[2], scratch.channels)
         if self._read > min(rooms[0], rooms[2]) or end > rooms[1] or self._bias.size > rooms[2]:
             raise ValueError(f"a layer from {self.into} to {self.out} channels does not fit in")
         if (source.height, source.width) != (target.height, target.width):
             raise ValueError("source and target differ in size")
         convolve(
             source.data,
+            source.start(border=1),
+            target.data,
+            target.start(border=0) + offset,
+            source.rows,
+            source.columns,
+            target.origin > source.origin,
             self._weight,
             self._bias,
             self._slope,
-            target.data,
-            offset,
-            scratch.tile,
-            *scratch.split(self._read, self._panels * PANEL),
+            *scratch.split(self._read, self._bias.size),
         )
         target.clear_outside(offset, end)

@@ -15,10 +15,11 @@ from videnhance.inference.winograd.compiling import Floats, helper, kernel
 from videnhance.inference.winograd.vectors import (
     LANES,
     PANEL,
-    fill_wide,
+    lanes,
     load,
     load_one,
-    load_wide,
+    panel,
+    prefetch,
     prelu,
     store,
 )
@@ -29,7 +30,11 @@ SPAN = TILE + 2
 """Side of the input tile that it depends on."""
 
 STEP = 6
-"""Tiles that are multiplied at once: with PANEL, what fills the registers of AVX2."""
+"""Tiles that are multiplied at once: with PANEL, what fills the registers of AVX2.
+
+With AVX-512 on an AMD Zen 4, which takes the two halves of a vector in turn, more tiles or panels
+at once are no faster.
+"""
 
 # (W, w) of the weight transform W = G w: the polynomial w evaluated at each point.
 WEIGHT_TRANSFORM = np.array(
@@ -88,14 +93,14 @@ def _backward(m0: Any, m1: Any, m2: Any, m3: Any, m4: Any, m5: Any, m6: Any, m7:
 @helper
 def _load_eight(array: Any, at: Any, stride: Any) -> Any:
     return (
-        load(array, at),
-        load(array, at + stride),
-        load(array, at + 2 * stride),
-        load(array, at + 3 * stride),
-        load(array, at + 4 * stride),
-        load(array, at + 5 * stride),
-        load(array, at + 6 * stride),
-        load(array, at + 7 * stride),
+        load(array, at, lanes()),
+        load(array, at + stride, lanes()),
+        load(array, at + 2 * stride, lanes()),
+        load(array, at + 3 * stride, lanes()),
+        load(array, at + 4 * stride, lanes()),
+        load(array, at + 5 * stride, lanes()),
+        load(array, at + 6 * stride, lanes()),
+        load(array, at + 7 * stride, lanes()),
     )
 
 
@@ -117,90 +122,153 @@ def _store_eight(array: Any, to: Any, stride: Any, values: Any) -> Any:
 
 
 @helper
-def _transform(source: Any, first: Any, count: Any, scratch: Any, transformed: Any) -> Any:
-    """Transform `count` input tiles from number `first` on into (64, tiles, channels)."""
+def _place(features: Any, across: Any, tile: Any) -> Any:
+    """How far from the first tile number `tile` of `across` to the row lies, in floats."""
+    _, width, stored = features.shape
+    return (tile // across * width + tile % across) * TILE * stored
+
+
+@helper
+def _forward_columns(
+    source: Any, start: Any, across: Any, first: Any, count: Any, columns: Any, channels: Any
+) -> Any:
+    """Transform the columns of `count` input tiles; neighbours in a row share two of them."""
     _, width, stored = source.shape
-    columns = width // TILE
-    _, most, channels = transformed.shape
-    down, apart = width * stored, most * channels
-    for tile in range(count):
-        top = (first + tile) // columns * TILE
-        left = (first + tile) % columns * TILE
-        for x in range(SPAN):
-            at = (top * width + left + x) * stored
-            to = x * channels
+    to = 0
+    tile = first
+    while tile < first + count:
+        run = min(first + count - tile, across - tile % across)
+        at = start + _place(source, across, tile)
+        for _ in range(run * TILE + 2):
             for c in range(0, channels, LANES):
-                _store_eight(
-                    scratch, to + c, SPAN * channels, _forward(*_load_eight(source, at + c, down))
-                )
-        for y in range(SPAN):
-            at = y * SPAN * channels
-            to = (y * SPAN * most + tile) * channels
-            for c in range(0, channels, LANES):
-                _store_eight(
-                    transformed, to + c, apart, _forward(*_load_eight(scratch, at + c, channels))
-                )
+                values = _forward(*_load_eight(source, at + c, width * stored))
+                _store_eight(columns, to + c, columns.shape[1], values)
+            at += stored
+            to += channels
+        tile += run
 
 
 @helper
-def _multiply(tiles: Any, weight: Any, count: Any, products: Any) -> Any:
-    """Matrix products at each of the 64 positions, of `count` tiles rounded up to whole steps."""
-    positions, most, depth = tiles.shape
-    panels, width = weight.shape[1], products.shape[2]
-    for k in range(positions):
-        for tile in range(0, count, STEP):
-            for panel in range(panels):
-                row = (k * most + tile) * depth
-                column = (k * panels + panel) * depth * PANEL
-                s0 = s1 = s2 = s3 = s4 = s5 = fill_wide(_f(0))
-                for c in range(depth):
-                    w = load_wide(weight, column + c * PANEL)
-                    s0 += fill_wide(load_one(tiles, row + c)) * w
-                    s1 += fill_wide(load_one(tiles, row + depth + c)) * w
-                    s2 += fill_wide(load_one(tiles, row + 2 * depth + c)) * w
-                    s3 += fill_wide(load_one(tiles, row + 3 * depth + c)) * w
-                    s4 += fill_wide(load_one(tiles, row + 4 * depth + c)) * w
-                    s5 += fill_wide(load_one(tiles, row + 5 * depth + c)) * w
-                to = (k * most + tile) * width + panel * PANEL
-                store(products, to, s0)
-                store(products, to + width, s1)
-                store(products, to + 2 * width, s2)
-                store(products, to + 3 * width, s3)
-                store(products, to + 4 * width, s4)
-                store(products, to + 5 * width, s5)
+def _forward_row(
+    columns: Any, y: Any, across: Any, first: Any, count: Any, tiles: Any, channels: Any
+) -> Any:
+    """Transform row `y` of the tiles whose columns are transformed, into (8, tiles, channels)."""
+    at, to = y * columns.shape[1], 0
+    for tile in range(first, first + count):
+        for c in range(0, channels, LANES):
+            values = _forward(*_load_eight(columns, at + c, channels))
+            _store_eight(tiles, to + c, tiles.shape[1], values)
+        at += TILE * channels
+        if tile % across == across - 1:
+            at += 2 * channels
+        to += channels
 
 
 @helper
-def _restore(
-    products: Any,
-    first: Any,
+def _sums(
+    tiles: Any,
+    row: Any,
+    channels: Any,
+    weight: Any,
+    column: Any,
+    depth: Any,
+    source: Any,
+    ahead: Any,
+    pace: Any,
+    nothing: Any,
+    wide: Any,
+) -> Any:
+    """STEP tiles times `wide` columns of weights, as many as the vector `nothing` has lanes.
+
+    Meanwhile fetch what will be wanted next, `pace` floats of `source` in each turn.
+    """
+    s0 = s1 = s2 = s3 = s4 = s5 = nothing
+    for c in range(depth):
+        prefetch(source, ahead + c * pace)
+        w = load(weight, column + c * wide, nothing)
+        s0 += w * load_one(tiles, row + c)
+        s1 += w * load_one(tiles, row + channels + c)
+        s2 += w * load_one(tiles, row + 2 * channels + c)
+        s3 += w * load_one(tiles, row + 3 * channels + c)
+        s4 += w * load_one(tiles, row + 4 * channels + c)
+        s5 += w * load_one(tiles, row + 5 * channels + c)
+    return s0, s1, s2, s3, s4, s5
+
+
+@helper
+def _multiply(
+    tiles: Any,
+    channels: Any,
     count: Any,
-    scratch: Any,
+    weight: Any,
+    y: Any,
+    products: Any,
+    source: Any,
+    ahead: Any,
+    reach: Any,
+) -> Any:
+    """Matrix products at the 8 positions of row `y`, of `count` tiles rounded up to whole steps.
+
+    Meanwhile fetch `reach` floats of `source` from `ahead` on.
+    """
+    _, depth, width = weight.shape
+    piece = reach // (SPAN * (-(-count // STEP)) * (-(-width // PANEL)))
+    pace = piece // depth
+    whole = width - width % PANEL
+    for x in range(SPAN):
+        at = (y * SPAN + x) * width * depth
+        for tile in range(0, count, STEP):
+            row = x * tiles.shape[1] + tile * channels
+            to = x * products.shape[1] + tile * width
+            for p in range(0, whole, PANEL):
+                w = at + p * depth
+                sums = _sums(
+                    tiles, row, channels, weight, w, depth, source, ahead, pace, panel(), PANEL
+                )
+                _store_six(products, to + p, width, sums)
+                ahead += piece
+            if whole < width:
+                w = at + whole * depth
+                sums = _sums(
+                    tiles, row, channels, weight, w, depth, source, ahead, pace, lanes(), LANES
+                )
+                _store_six(products, to + whole, width, sums)
+                ahead += piece
+
+
+@helper
+def _backward_row(products: Any, y: Any, count: Any, rows: Any, channels: Any) -> Any:
+    """Transform row `y` of `count` tiles' products, (8, tiles, channels)."""
+    at, to = 0, y * rows.shape[1]
+    for _ in range(count):
+        for c in range(0, channels, LANES):
+            values = _backward(*_load_eight(products, at + c, products.shape[1]))
+            _store_six(rows, to + c, channels, values)
+        at += channels
+        to += TILE * channels
+
+
+@helper
+def _backward_columns(
+    rows: Any,
     bias: Any,
     slope: Any,
     target: Any,
-    offset: Any,
+    start: Any,
+    across: Any,
+    first: Any,
+    count: Any,
 ) -> Any:
-    """Turn `products` (64, tiles, channels) into output tiles: add `bias`, apply PReLU."""
+    """Turn tiles whose rows are transformed back into output: add `bias`, apply PReLU."""
     _, width, stored = target.shape
-    columns = width // TILE
-    _, most, wide = products.shape
     channels = bias.shape[0]
-    apart = most * wide
-    for tile in range(count):
-        top = (first + tile) // columns * TILE + 1
-        left = (first + tile) % columns * TILE + 1
-        for x in range(SPAN):
-            at = (x * most + tile) * wide
+    at = 0
+    for tile in range(first, first + count):
+        to = start + _place(target, across, tile)
+        for _ in range(TILE):
             for c in range(0, channels, LANES):
-                values = _backward(*_load_eight(products, at + c, SPAN * apart))
-                _store_six(scratch, x * channels + c, SPAN * channels, values)
-        for y in range(TILE):
-            at = y * SPAN * channels
-            to = ((top + y) * width + left) * stored + offset
-            for c in range(0, channels, LANES):
-                v0, v1, v2, v3, v4, v5 = _backward(*_load_eight(scratch, at + c, channels))
-                b, s = load(bias, c), load(slope, c)
+                v0, v1, v2, v3, v4, v5 = _backward(*_load_eight(rows, at + c, rows.shape[1]))
+                b, s = load(bias, c, lanes()), load(slope, c, lanes())
                 values = (
                     prelu(v0 + b, s),
                     prelu(v1 + b, s),
@@ -209,36 +277,77 @@ def _restore(
                     prelu(v4 + b, s),
                     prelu(v5 + b, s),
                 )
-                _store_six(target, to + c, stored, values)
+                _store_six(target, to + c, width * stored, values)
+            at += channels
+            to += stored
 
 
 @kernel(
-    "void(float32[:,:,::1], float32[:,:,:,::1], float32[::1], float32[::1], float32[:,:,::1],"
-    " int64, float32[:,:,::1], float32[:,:,::1], float32[:,:,::1])"
+    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64, int64, boolean,"
+    " float32[:,:,::1], float32[::1], float32[::1], int64, float32[:,::1], float32[:,::1],"
+    " float32[:,::1], float32[:,::1])"
 )
 def convolve(
     source: Floats,
+    source_start: int,
+    target: Floats,
+    target_start: int,
+    down: int,
+    across: int,
+    backwards: bool,
     weight: Floats,
     bias: Floats,
     slope: Floats,
-    target: Floats,
-    offset: int,
-    scratch: Floats,
+    most: int,
+    columns: Floats,
     tiles: Floats,
     products: Floats,
+    rows: Floats,
 ) -> None:
-    """Convolve the first channels of `source` into those of `target` from `offset` on, with PReLU.
+    """Convolve the first channels of `source` into channels of `target`, with PReLU.
 
-    `source` and `target` are (rows, columns, channels) of whole output tiles within a border of
-    1, and may be the same. `weight` is (64, panels, channels in, PANEL), transformed; `bias` and
-    `slope` say how many channels come out, a multiple of LANES as are those that go in. Work goes
-    on in blocks of as many tiles as `tiles` (64, a multiple of STEP, channels in) and `products`
-    (64, the same, panels·PANEL) hold; `scratch` is (8, 8, channels) at least. No index is checked.
+    Both are (rows, columns, channels), and `down` times `across` output tiles are made. The input
+    of the first begins at `source_start`, its output at `target_start`, counted in floats. Both may
+    be the same memory where the channels differ, or where output pixels lie one further up and left
+    than the input pixels of their place, or one further down and right and tiles go `backwards`.
+
+    `weight` is (64, channels in, channels out), transformed, each of the 64 matrices in panels of
+    PANEL columns and at most one of LANES; `bias` and `slope` have all channels out, a multiple of
+    LANES. Work goes on in blocks of `most` tiles, a multiple of STEP. The other four arrays hold
+    the steps within a block, 8 rows of at least 8, 1, 1 and 6 times so many tiles' channels, in
+    (rounded up to LANES) for the first two and out for the others. No index is checked.
     """
-    count = (source.shape[0] // TILE) * (source.shape[1] // TILE)
-    most = tiles.shape[1]
-    for first in range(0, count, most):
-        here = min(most, count - first)
-        _transform(source, first, here, scratch, tiles)
-        _multiply(tiles, weight, here, products)
-        _restore(products, first, here, scratch, bias, slope, target, offset)
+    _, pixels, stored = source.shape
+    _, depth, width = weight.shape
+    channels = -(-depth // LANES) * LANES
+    blocks = -(-down * across // most)
+    for number in range(blocks):
+        first = (blocks - 1 - number if backwards else number) * most
+        count = min(most, down * across - first)
+        # What the next block reads is fetched while the processor is busy with products.
+        ahead = source_start + _place(source, across, first - most if backwards else first + most)
+        reach = count * TILE * stored
+        _forward_columns(source, source_start, across, first, count, columns, channels)
+        for y in range(SPAN):
+            _forward_row(columns, y, across, first, count, tiles, channels)
+            there = ahead + y * pixels * stored
+            _multiply(tiles, channels, count, weight, y, products, source, there, reach)
+            _backward_row(products, y, count, rows, width)
+        _backward_columns(rows, bias, slope, target, target_start, across, first, count)
+
+
+@kernel("void(float32[:,:,::1], float32, float32[:,:,::1], int64)")
+def add(features: Floats, gain: np.float32, others: Floats, channels: int) -> None:
+    """Multiply the first channels of `features` by `gain` and add those of `others`.
+
+    Both are (rows, columns, channels), of as many rows and columns; `channels` is a multiple of
+    LANES.
+    """
+    rows, columns, stored = features.shape
+    to = at = 0
+    for _ in range(rows * columns):
+        for c in range(0, channels, LANES):
+            value = load(features, to + c, lanes()) * gain + load(others, at + c, lanes())
+            store(features, to + c, value)
+        to += stored
+        at += others.shape[2]

@@ -2,62 +2,108 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from videnhance.inference.winograd.compiling import Floats, kernel
+from videnhance.inference.winograd.compiling import Floats, helper, kernel
+from videnhance.inference.winograd.vectors import (
+    LANES,
+    QUAD,
+    lanes,
+    load,
+    load_one,
+    quad,
+    spread,
+    store,
+)
 
 
-@kernel("void(float32[:,:,::1], float32[:,:,::1], int64, float32[:,:,::1])")
-def shuffle_and_add(source: Floats, image: Floats, factor: int, result: Floats) -> None:
+@helper
+def _shuffle_row(
+    source: Any, start: Any, image: Any, factor: Any, plane: Any, row: Any, target: Any, to: Any
+) -> Any:
+    """Write row `row` of the enlarged plane into `target` from flat position `to` on."""
+    _, pixels, stored = source.shape
+    _, height, width = image.shape
+    y = row // factor
+    at = start + y * pixels * stored + (plane * factor + row % factor) * factor
+    beneath = (plane * height + y) * width
+    if factor == QUAD:
+        for x in range(width):
+            added = spread(load_one(image, beneath + x), quad())
+            store(target, to + x * QUAD, load(source, at + x * stored, quad()) + added)
+    else:
+        for x in range(width):
+            added = load_one(image, beneath + x)
+            for j in range(factor):
+                value = load_one(source, at + x * stored + j) + added
+                store(target, to + x * factor + j, value)
+
+
+@kernel("void(float32[:,:,::1], int64, float32[:,:,::1], int64, float32[:,:,::1])")
+def shuffle_and_add(source: Floats, start: int, image: Floats, factor: int, result: Floats) -> None:
     """Pixel shuffle of `source` plus `image` (3, H, W) enlarged by repetition.
 
-    `source` has a border of 1 and channel (c·factor + i)·factor + j for row i and column j of
-    plane c; `result` is (3, factor·H, factor·W).
+    `source` is (rows, columns, channels) and has its first pixel at `start`, counted in floats;
+    channel (c·factor + i)·factor + j is for row i and column j of plane c. `result` is
+    (3, factor·H, factor·W).
     """
-    _, height, width = image.shape
+    _, height, width = result.shape
     for plane in range(3):
-        for y in range(height):
-            for i in range(factor):
-                channel = (plane * factor + i) * factor
-                row = y * factor + i
-                for x in range(width):
-                    for j in range(factor):
-                        result[plane, row, x * factor + j] = (
-                            source[y + 1, x + 1, channel + j] + image[plane, y, x]
-                        )
+        for row in range(height):
+            to = (plane * height + row) * width
+            _shuffle_row(source, start, image, factor, plane, row, result, to)
 
 
 @kernel(
-    "void(float32[:,:,::1], int64[:,::1], float32[:,::1], int64[:,::1], float32[:,::1],"
-    " float32[::1], float32[:,:,::1])"
+    "void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64[:,::1], float32[:,::1],"
+    " uint64[:,::1], float32[:,::1], float32[:,:,::1])"
 )
-def resample(
+def shuffle_and_resample(
     source: Floats,
+    start: int,
+    image: Floats,
+    factor: int,
     rows: NDArray[np.int64],
     row_taps: Floats,
-    columns: NDArray[np.int64],
+    columns: NDArray[np.uint64],
     column_taps: Floats,
-    scratch: Floats,
     result: Floats,
 ) -> None:
-    """Separable filter with four taps: where each output sample reads, and by which weights.
+    """As `shuffle_and_add`, through a separable filter with four taps before it is written.
 
-    `source` and `result` are (3, H, W); `scratch` holds a row of `source`.
+    Where each output sample reads is in `rows` and `columns`, and by which weights in the taps; all
+    are (samples, 4), and the four are neighbours in ascending order or, at an edge, the same.
+    `result` is (3, rows, columns).
     """
+    width = -(-image.shape[2] * factor // LANES) * LANES
+    # The latest rows before the filter, and one between its directions. What is read there by
+    # `columns` is unsigned, so that numba does not look for it from the end.
+    latest = np.zeros((4, width), np.float32)
+    between = np.empty(width, np.float32)
     for plane in range(3):
+        known = 0
         for y in range(rows.shape[0]):
-            for x in range(source.shape[2]):
-                scratch[x] = (
-                    source[plane, rows[y, 0], x] * row_taps[y, 0]
-                    + source[plane, rows[y, 1], x] * row_taps[y, 1]
-                    + source[plane, rows[y, 2], x] * row_taps[y, 2]
-                    + source[plane, rows[y, 3], x] * row_taps[y, 3]
+            while known <= rows[y, 3]:
+                to = known % 4 * width
+                _shuffle_row(source, start, image, factor, plane, known, latest, to)
+                known += 1
+            r0, r1 = rows[y, 0] % 4 * width, rows[y, 1] % 4 * width
+            r2, r3 = rows[y, 2] % 4 * width, rows[y, 3] % 4 * width
+            for x in range(0, width, LANES):
+                value = (
+                    load(latest, r0 + x, lanes()) * row_taps[y, 0]
+                    + load(latest, r1 + x, lanes()) * row_taps[y, 1]
+                    + load(latest, r2 + x, lanes()) * row_taps[y, 2]
+                    + load(latest, r3 + x, lanes()) * row_taps[y, 3]
                 )
+                store(between, x, value)
             for x in range(columns.shape[0]):
                 result[plane, y, x] = (
-                    scratch[columns[x, 0]] * column_taps[x, 0]
-                    + scratch[columns[x, 1]] * column_taps[x, 1]
-                    + scratch[columns[x, 2]] * column_taps[x, 2]
-                    + scratch[columns[x, 3]] * column_taps[x, 3]
+                    between[columns[x, 0]] * column_taps[x, 0]
+                    + between[columns[x, 1]] * column_taps[x, 1]
+                    + between[columns[x, 2]] * column_taps[x, 2]
+                    + between[columns[x, 3]] * column_taps[x, 3]
                 )

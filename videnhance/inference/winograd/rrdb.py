@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
+from videnhance.inference.winograd.kernels import add
 from videnhance.inference.winograd.vectors import LANES
 
 Floats = NDArray[np.float32]
@@ -28,14 +29,10 @@ class _Room:
         self.first = Features(height, width, channels)
         self.block = Features(height, width, channels)
         self.dense = (Features(height, width, dense), Features(height, width, dense))
-        self.double = (
-            Features(2 * height, 2 * width, channels),
-            Features(2 * height, 2 * width, channels),
-        )
-        self.quadruple = (
-            Features(4 * height, 4 * width, channels),
-            Features(4 * height, 4 * width, channels),
-        )
+        double = Features(2 * height, 2 * width, channels)
+        self.double = (double, double.shifted())
+        quadruple = Features(4 * height, 4 * width, channels)
+        self.quadruple = (quadruple, quadruple.shifted())
         self.output = Features(4 * height, 4 * width, 3)
         self.scratch = Scratch(dense)
 
@@ -100,13 +97,11 @@ class RRDB:
                     conv(source, source, scratch, offset)
                     offset += conv.out
                 part[-1](source, target, scratch)
-                target.data[:, :, :channels] += source.data[:, :, :channels]
+                add(target.data, _ONE, source.data, channels)
                 source, target = target, source
-            trunk = source.data[:, :, :channels]
-            trunk *= _RESIDUAL
-            trunk += room.block.data
+            add(source.data, _RESIDUAL, room.block.data, channels)
         self._body(source, room.block, scratch)
-        room.block.data += room.first.data
+        add(room.block.data, _ONE, room.first.data, channels)
         features = room.block
         for up, (enlarged, result) in zip(self._ups, (room.double, room.quadruple), strict=True):
             _repeat(features, enlarged)
@@ -122,3 +117,4 @@ def _repeat(source: Features, target: Features) -> None:
     for row in (0, 1):
         for column in (0, 1):
             target.image[row::2, column::2] = source.image
+    target.clear_outside(0, target.data.shape[2])

@@ -18,7 +18,9 @@ from numba.extending import intrinsic, models, overload, register_model
 PANEL = 16
 """Lanes of the vectors that hold sums of products."""
 LANES = 8
-"""Lanes of all other vectors."""
+"""Lanes of most other vectors."""
+QUAD = 4
+"""Lanes of the vectors that hold neighbouring pixels of a picture enlarged four times."""
 
 _CONTRACT = ("contract", "nsz")
 
@@ -35,25 +37,29 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 register_model(_Vector)(_VectorModel)
-_NARROW, _WIDE = _Vector(LANES), _Vector(PANEL)
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any, element: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [element])
 
 
-def _loading(result: _Vector) -> Any:
-    """`load(array, element)`: the vector that begins at that element, counted flat."""
-
-    def typed(context: Any, array: Any, element: Any) -> Any:
+def _zeros(lanes: int) -> Any:
+    def typed(context: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            address = _data(context, builder, signature.args[0], *arguments)
-            kind = context.get_value_type(result).as_pointer()
-            return builder.load(builder.bitcast(address, kind), align=4)
+            return ir.Constant(context.get_value_type(signature.return_type), [0.0] * lanes)
 
-        return result(array, types.intp), code
+        return _Vector(lanes)(), code
 
     return intrinsic(typed)
+
+
+def _load(context: Any, array: Any, element: Any, like: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _data(context, builder, signature.args[0], *arguments[:2])
+        kind = context.get_value_type(like).as_pointer()
+        return builder.load(builder.bitcast(address, kind), align=4)
+
+    return like(array, types.intp, like), code
 
 
 def _load_one(context: Any, array: Any, element: Any) -> Any:
@@ -73,20 +79,28 @@ def _store(context: Any, array: Any, element: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), code
 
 
-def _filling(result: _Vector) -> Any:
-    """`fill(value)`: a vector of this number in every lane."""
+def _prefetch(context: Any, array: Any, element: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [address], kind)
+        place = _data(context, builder, signature.args[0], *arguments)
+        to_read, to_all_caches, of_data = number(0), number(3), number(1)
+        builder.call(function, [builder.bitcast(place, address), to_read, to_all_caches, of_data])
+        return context.get_dummy_value()
 
-    def typed(context: Any, value: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind, index = context.get_value_type(result), ir.IntType(32)
-            nothing = ir.Constant(kind, ir.Undefined)
-            first = builder.insert_element(nothing, arguments[0], ir.Constant(index, 0))
-            lanes = ir.Constant(ir.VectorType(index, result.lanes), [0] * result.lanes)
-            return builder.shuffle_vector(first, nothing, lanes)
+    return types.void(array, types.intp), code
 
-        return result(types.float32), code
 
-    return intrinsic(typed)
+def _spread(context: Any, value: Any, like: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind, index = context.get_value_type(like), ir.IntType(32)
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = builder.insert_element(nothing, arguments[0], ir.Constant(index, 0))
+        lanes = ir.Constant(ir.VectorType(index, like.lanes), [0] * like.lanes)
+        return builder.shuffle_vector(first, nothing, lanes)
+
+    return like(types.float32, like), code
 
 
 def _prelu(context: Any, vector: Any, slope: Any) -> Any:
@@ -100,13 +114,22 @@ def _prelu(context: Any, vector: Any, slope: Any) -> Any:
     return vector(vector, slope), code
 
 
-load: Any = _loading(_NARROW)
-load_wide: Any = _loading(_WIDE)
+panel: Any = _zeros(PANEL)
+"""`panel()`: a vector of zeros."""
+lanes: Any = _zeros(LANES)
+"""`lanes()`: a vector of zeros."""
+quad: Any = _zeros(QUAD)
+"""`quad()`: a vector of zeros."""
+load: Any = intrinsic(_load)
+"""`load(array, element, like)`: as many numbers as `like` has, from that flat position on."""
 load_one: Any = intrinsic(_load_one)
 """`load_one(array, element)`: a number by its flat position."""
 store: Any = intrinsic(_store)
-fill: Any = _filling(_NARROW)
-fill_wide: Any = _filling(_WIDE)
+"""`store(array, element, value)`: a vector or a number, from that flat position on."""
+prefetch: Any = intrinsic(_prefetch)
+"""`prefetch(array, element)`: have it in the cache soon; it may lie outside of the array."""
+spread: Any = intrinsic(_spread)
+"""`spread(number, like)`: a vector of as many lanes as `like` with this number in each."""
 prelu: Any = intrinsic(_prelu)
 """`prelu(vector, slope)`: lanes that are not above 0 times their slope."""
 
@@ -122,14 +145,14 @@ def _arithmetic(instruction: str) -> Any:
 
 
 def _overload(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
-    """Give `symbol` a meaning for two vectors, and for a narrow vector and a number."""
+    """Give `symbol` a meaning for two vectors, and for a vector and a number."""
     operation: Any = _arithmetic(instruction)
 
     def chosen(left: Any, right: Any) -> Any:
         if isinstance(left, _Vector) and left == right:
             return lambda left, right: operation(left, right)
-        if left == _NARROW and right == types.float32:
-            return lambda left, right: operation(left, fill(right))
+        if isinstance(left, _Vector) and right == types.float32:
+            return lambda left, right: operation(left, spread(right, left))
         return None
 
     overload(symbol, strict=False)(chosen)
