@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 import tracemalloc
@@ -10,6 +11,7 @@ import pytest
 from videnhance.core import InputError
 from videnhance.inference import winograd
 from videnhance.inference.ncnn_file import NcnnFile
+from videnhance.inference.winograd import compiling
 from videnhance.inference.winograd import network as network_module
 from videnhance.inference.winograd.compact import Compact
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
@@ -72,7 +74,9 @@ def by_definition(source, weight, bias, slope):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("channels", [(3, 64), (64, 64), (64, 48), (192, 32), (5, 7), (1, 1)])
+@pytest.mark.parametrize(
+    "channels", [(3, 64), (64, 64), (64, 48), (192, 32), (24, 24), (5, 7), (1, 1)]
+)
 def test_a_convolution_is_what_its_definition_says(size, channels):
     into, out = channels
     rng = np.random.default_rng(0)
@@ -107,6 +111,25 @@ def test_a_convolution_may_write_beside_what_it_reads():
     assert np.abs(features.image[:, :, 8:24] - expected).max() < 1e-5
     assert np.array_equal(features.image[:, :, :8], before[:, :, :8])
     assert np.array_equal(features.image[:, :, 24:], before[:, :, 24:])
+
+
+@pytest.mark.parametrize("size", [*SIZES, (40, 77), (77, 40)])
+@pytest.mark.parametrize("channels", [5, 24, 64])
+def test_convolutions_there_and_back_within_the_same_memory(size, channels):
+    rng = np.random.default_rng(7)
+    features, scratch = Features(*size, channels), Scratch(channels)
+    others = features.shifted()
+    assert np.shares_memory(features.data, others.data)
+    features.image[:, :, :channels] = rng.random((*size, channels), dtype=np.float32)
+    for source, target in [(features, others), (others, features)] * 2:
+        weight, bias = layer(rng, channels, channels)
+        expected = by_definition(source.image[:, :, :channels], weight, bias, 0.2)
+        Convolution(weight, bias, 0.2)(source, target, scratch)
+        assert np.abs(target.image[:, :, :channels] - expected).max() < 5e-5
+        kept = target.image.copy()
+        target.image[:] = 0
+        assert not target.data.any()
+        target.image[:] = kept
 
 
 def test_a_convolution_refuses_features_that_do_not_fit():
@@ -146,6 +169,27 @@ def test_random_compact_networks_agree_with_torch(size, shrink):
     # PyTorch counts the places between samples in float32, which shows where they are many.
     most = 2e-4 if shrink == 0.75 else 1e-5
     assert np.abs(result - expected[0].numpy()).max() < most
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.5])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_other_factors_than_four(factor, shrink):
+    import torch
+    from spandrel import ModelLoader
+
+    state = compact_state(out=3 * factor**2)
+    reference = ModelLoader().load_from_state_dict(
+        {key: torch.from_numpy(value.copy()) for key, value in state.items()}
+    )
+    image = noise(10, 14)
+    with torch.inference_mode():
+        expected = reference.model(torch.from_numpy(image)[None])
+        if shrink != 1:
+            expected = torch.nn.functional.interpolate(
+                expected, scale_factor=shrink, mode="bicubic", antialias=False
+            )
+    result = Compact(state, shrink).prepared(10, 14)(image)
+    assert np.abs(result - expected[0].numpy()).max() < 1e-5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (12, 13)])
@@ -252,3 +296,23 @@ def test_weights_in_the_files_of_pytorch(tmp_path, suffix):
 def test_numba_is_imported_only_for_a_network():
     code = "import sys, videnhance.inference; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_compiled_code_is_kept_until_the_package_changes(tmp_path, monkeypatch):
+    (tmp_path / "kernels_of_a_test.py").write_text(
+        "from videnhance.inference.winograd.compiling import kernel\n"
+        "@kernel('float32(float32)')\n"
+        "def doubled(value):\n"
+        "    return value + value\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def loaded():
+        sys.modules.pop("kernels_of_a_test", None)
+        function = importlib.import_module("kernels_of_a_test").doubled
+        assert function(np.float32(3)) == 6
+        return sum(function.stats.cache_hits.values())
+
+    assert [loaded(), loaded()] == [0, 1]
+    monkeypatch.setattr(compiling, "_SOURCES", "others")
+    assert [loaded(), loaded()] == [0, 1]
