@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -39,6 +40,15 @@ class Skipped:
 
     name: str
     reason: str
+
+
+def add_peers(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where peers are installed and how they run."""
+    add = parser.add_argument
+    add("--framelift-python", help="interpreter in which framelift-video is installed")
+    add("--vapoursynth-python", help="interpreter in which VapourSynth and vs-mlrt are installed")
+    add("--workers", type=int, default=1, help="--workers of framelift (default 1)")
+    add("--streams", type=int, default=2, help="num_streams of vs-mlrt (default 2)")
 
 
 def network_file(folder: Path) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +174,40 @@ def said(result: dict[str, Any]) -> list[str]:
     """Machine and date, as lines of a list."""
     lines = [f"Measured on {result['date']}.", ""]
     return [*lines, *(f"- {key}: {value}" for key, value in result["machine"].items()), ""]
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """What benchmarks of judged clips are told; `doc` is the script's docstring."""
+    made = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    add = made.add_argument
+    samples = [ROOT / "samples" / name for name in ("archive.mp4", "colour.mkv")]
+    add("clips", nargs="*", type=Path, default=samples, help="recordings (default: two samples)")
+    add("--frames", type=int, default=48, help="of each clip, at most (default 48)")
+    add("--rounds", type=int, default=3, help="timed rounds (default 3)")
+    add("--json", type=Path, help="where to write every measurement")
+    add("--markdown", type=Path, help="where to write the tables (default: standard output)")
+    return made
+
+
+def begun(rounds: int) -> dict[str, Any]:
+    """A result without trials yet."""
+    machine = {"date": date.today().isoformat(), "machine": measure.machine()}
+    return {**machine, "rounds": rounds, "trials": []}
+
+
+def save(result: dict[str, Any], tables: str, options: argparse.Namespace) -> None:
+    """Write what there is so far: a long run may be interrupted."""
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if options.markdown:
+        options.markdown.write_text(tables)
+
+
+def heading(trial: dict[str, Any], model: str) -> str:
+    """What a clip is, and what plain enlargement makes of it."""
+    plain = trial["plain"]
+    return (
+        f"**{trial['clip']}**, {trial['width']}×{trial['height']}, {trial['frames']} frames, "
+        f"`{model}`; bicubic: PSNR-Y {plain['psnr']:.2f} dB, SSIM {plain['ssim']:.4f}, "
+        f"E_warp {1e4 * plain['warp_error']:.2f}·10⁻⁴"
+    )

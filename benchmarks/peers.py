@@ -8,11 +8,9 @@ Any recording serves: it is halved, and enlarged again. Peers that are not insta
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +123,7 @@ def markdown(result: dict[str, Any]) -> str:
         plain, field = trial["plain"], trial["contestants"]
         lines += [
             "",
-            f"**{trial['clip']}**, {trial['width']}×{trial['height']}, {trial['frames']} frames, "
-            f"`{contestants.MODEL}`; median of {result['rounds']} rounds. Bicubic: PSNR-Y "
-            f"{plain['psnr']:.2f} dB, SSIM {plain['ssim']:.4f}, "
-            f"E_warp {1e4 * plain['warp_error']:.2f}·10⁻⁴, "
+            f"{judged.heading(trial, contestants.MODEL)}, "
             f"static flicker {1e3 * plain['static_flicker']:.2f}·10⁻³",
             "",
             *judged.table(HEAD, [row(entry, field[0], trial["frames"]) for entry in field]),
@@ -137,18 +132,8 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    add = parser.add_argument
-    samples = [judged.ROOT / "samples" / name for name in ("archive.mp4", "colour.mkv")]
-    add("clips", nargs="*", type=Path, default=samples, help="recordings (default: two samples)")
-    add("--frames", type=int, default=48, help="of each clip, at most (default 48)")
-    add("--rounds", type=int, default=3, help="measured rounds, after a warm-up (default 3)")
-    add("--framelift-python", help="interpreter in which framelift-video is installed")
-    add("--vapoursynth-python", help="interpreter in which VapourSynth and vs-mlrt are installed")
-    add("--workers", type=int, default=1, help="--workers of framelift (default 1)")
-    add("--streams", type=int, default=2, help="num_streams of vs-mlrt (default 2)")
-    add("--json", type=Path, help="where to write every measurement")
-    add("--markdown", type=Path, help="where to write the tables (default: standard output)")
+    parser = judged.parser(__doc__)
+    contestants.add_peers(parser)
     return parser.parse_args()
 
 
@@ -163,21 +148,13 @@ def main() -> None:
             skipped += failed
             for peer in skipped:
                 say(f"skipped {peer.name}: {peer.reason}")
-            result: dict[str, Any] = {
-                "date": date.today().isoformat(),
-                "machine": measure.machine(),
-                "rounds": options.rounds,
-                "skipped": [asdict(peer) for peer in skipped],
-                "versions": {peer.name: peer.versions for peer in field},
-                "trials": [],
-            }
+            result = judged.begun(options.rounds)
+            result["skipped"] = [asdict(peer) for peer in skipped]
+            result["versions"] = {peer.name: peer.versions for peer in field}
             for path in options.clips:
                 clip = judged.prepare(path, folder, options.frames)
                 result["trials"].append(trial(clip, field, lossless, options, folder))
-                if options.json:
-                    options.json.write_text(json.dumps(result, indent=2) + "\n")
-                if options.markdown:
-                    options.markdown.write_text(markdown(result))
+                judged.save(result, markdown(result), options)
         except measure.CommandError as error:
             raise SystemExit(str(error)) from error
     if not options.markdown:

@@ -55,7 +55,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['rounds']} interleaved rounds after a warm-up.",
         "",
         "| | settings | whole job, frames/s | network alone, frames/s | processor ms/frame "
-        "| videnhance is faster by | PSNR to videnhance |",
+        "| videnhance is faster by | PSNR to `--temporal off` |",
         "|---|---|---|---|---|---|---|",
         *(row(entry, ours, frames) for entry in results),
         "",

@@ -13,7 +13,6 @@ import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +142,7 @@ def markdown(result: dict[str, Any]) -> str:
         plain = trial["plain"]
         lines += [
             "",
-            f"**{trial['clip']}**, {trial['width']}×{trial['height']}, {trial['frames']} frames, "
-            f"`{trial['model']}`; bicubic: PSNR-Y {plain['psnr']:.2f} dB, "
-            f"SSIM {plain['ssim']:.4f}, E_warp {1e4 * plain['warp_error']:.2f}·10⁻⁴",
+            judged.heading(trial, trial["model"]),
             "",
             *judged.table(HEAD, [row(mode, plain) for mode in trial["modes"]]),
         ]
@@ -153,40 +150,21 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = judged.parser(__doc__)
     add = parser.add_argument
-    samples = [judged.ROOT / "samples" / name for name in ("archive.mp4", "colour.mkv")]
-    add("clips", nargs="*", type=Path, default=samples, help="recordings (default: two samples)")
     add("--models", nargs="+", default=["span-x2", "realesr-animevideov3"], metavar="ID")
-    add("--frames", type=int, default=48, help="of each clip, at most (default 48)")
     add("--steady", nargs="*", default=["normal"], metavar="STRENGTH", help="(default normal)")
     add("--reuse", nargs="*", type=float, default=[38, 42, 46], metavar="DB")
-    add("--rounds", type=int, default=3, help="timed rounds (default 3)")
-    add("--json", type=Path, help="where to write every measurement")
-    add("--markdown", type=Path, help="where to write the tables (default: standard output)")
     add("--plot", type=Path, help="where to draw quality and flicker against work (extra `plot`)")
     add("--slices", type=Path, metavar="FOLDER", help="draw rows of pixels over time here")
     return parser.parse_args()
-
-
-def save(result: dict[str, Any], options: argparse.Namespace) -> None:
-    """Write what there is so far: a long run may be interrupted."""
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
-    if options.markdown:
-        options.markdown.write_text(markdown(result))
 
 
 def main() -> None:
     options = arguments()
     if options.plot or options.slices:
         import temporal_pictures as pictures
-    result: dict[str, Any] = {
-        "date": date.today().isoformat(),
-        "machine": measure.machine(),
-        "rounds": options.rounds,
-        "trials": [],
-    }
+    result = judged.begun(options.rounds)
     try:
         for path in options.clips:
             with tempfile.TemporaryDirectory() as name:
@@ -195,7 +173,7 @@ def main() -> None:
                 for model in options.models:
                     found, outputs = trial(clip, model, options, folder)
                     result["trials"].append(found)
-                    save(result, options)
+                    judged.save(result, markdown(result), options)
                     if options.slices:
                         options.slices.mkdir(parents=True, exist_ok=True)
                         target = options.slices / f"slices-{clip.name}-{model}.png"

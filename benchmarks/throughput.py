@@ -24,6 +24,8 @@ import numpy as np
 from contestants import Contestant, Skipped
 from report import markdown
 
+ALONE = 1
+"""Place of `--temporal off`, with which pictures are compared: every frame by the network."""
 MEMORY_SECONDS = (10, 60)
 MEMORY_SIZE = (96, 54)
 
@@ -87,8 +89,8 @@ def race(
     for index, (contestant, result) in enumerate(zip(field, results, strict=True)):
         result |= {"name": contestant.name, "settings": contestant.settings}
         result |= {"versions": contestant.versions}
-        if index:
-            result["psnr"] = psnr(folder / "output-0.mp4", folder / f"output-{index}.mp4")
+        if index != ALONE:
+            result["psnr"] = psnr(folder / f"output-{ALONE}.mp4", folder / f"output-{index}.mp4")
     return results
 
 
@@ -114,10 +116,7 @@ def arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=5, help="measured rounds, after a warm-up (default 5)")
     add("--long", type=int, default=0, metavar="FRAMES", help="also measure our overhead on this")
     add("--memory", action="store_true", help="also measure memory on a short and a long clip")
-    add("--framelift-python", help="interpreter in which framelift-video is installed")
-    add("--vapoursynth-python", help="interpreter in which VapourSynth and vs-mlrt are installed")
-    add("--workers", type=int, default=1, help="--workers of framelift (default 1)")
-    add("--streams", type=int, default=2, help="num_streams of vs-mlrt (default 2)")
+    contestants.add_peers(parser)
     add("--json", type=Path, help="where to write every measurement")
     add("--markdown", type=Path, help="where to write the tables (default: standard output)")
     return parser.parse_args()

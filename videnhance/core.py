@@ -218,18 +218,10 @@ class Model(Protocol):
         ...
 
 
-class Runtime(Protocol):
-    """What a running stage may ask of its surroundings."""
+class Map(Protocol):
+    """An ordered map over threads."""
 
-    def model(self, model_id: str) -> Model:
-        """Load the model of that id (or path), once per job."""
-        ...
-
-    def student(self, model_id: str) -> Model | None:
-        """Load the small network distilled from a model, once per job; None where there is none."""
-        ...
-
-    def map(
+    def __call__(
         self,
         function: Callable[[T], R],
         items: Iterable[T],
@@ -242,6 +234,23 @@ class Runtime(Protocol):
         may wait for their results, as many as there are workers and one more if it is None: more
         where some take far longer than others.
         """
+        ...
+
+
+class Runtime(Protocol):
+    """What a running stage may ask of its surroundings."""
+
+    def model(self, model_id: str) -> Model:
+        """Load the model of that id (or path), once per job."""
+        ...
+
+    def student(self, model_id: str) -> Model | None:
+        """Load the small network distilled from a model, once per job; None where there is none."""
+        ...
+
+    @property
+    def map(self) -> Map:
+        """Apply a function to a stream on several threads."""
         ...
 
     def warn(self, message: str) -> None:

@@ -82,7 +82,9 @@ def test_notes_go_to_the_sink():
     ]
 
 
-def test_without_a_sink_notes_are_dropped():
-    rt = runtime([], [])
-    rt.count("repeats", 40)
-    rt.record("cuts", 120, 31.0)
+def test_without_a_sink_notes_trouble_nobody():
+    loaded, told = [], []
+    rt = runtime(loaded, told)
+    assert rt.count("repeats", 40) is None
+    assert rt.record("cuts", 120, 31.0) is None
+    assert loaded == told == []

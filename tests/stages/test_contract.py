@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from videnhance.core import ClipInfo, Frame, Image, Model, Runtime, Stage
+from videnhance.core import ClipInfo, Frame, Image, Map, Model, Runtime, Stage
+from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
 from videnhance.pipeline import Meter, Stop, Workers
 from videnhance.stages import STAGES, Upscale
@@ -48,58 +49,46 @@ class TinyModel:
         return [np.clip(0.9 * i + 0.1, 0, 1).astype(np.float32) for i in large]
 
 
-class PlainRuntime:
-    """One worker: nothing is read ahead."""
+def in_turn(function: Callable[[T], R], items: Iterable[T], *_: object) -> Iterator[R]:
+    """With one worker nothing is read ahead."""
+    return map(function, items)
 
-    def __init__(self, model: Model | None = None, student: Model | None = None) -> None:
-        self._model = model or TinyModel()
-        self._student = student
+
+class PlainRuntime(JobRuntime):
+    """The engine's, with one model and one worker unless told otherwise."""
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        student: Model | None = None,
+        mapping: Map = in_turn,
+    ) -> None:
         self.warnings: list[str] = []
         self.asked: dict[str, set[str]] = {"models": set(), "students": set()}
         self.noted: list[tuple[str, int, float]] = []
+        model = model or TinyModel()
 
-    def model(self, model_id: str) -> Model:
-        self.asked["models"].add(model_id)
-        return self._model
+        def load(model_id: str) -> Model:
+            self.asked["models"].add(model_id)
+            return model
 
-    def student(self, model_id: str) -> Model | None:
-        self.asked["students"].add(model_id)
-        return self._student
+        def load_student(model_id: str) -> Model | None:
+            self.asked["students"].add(model_id)
+            return student
 
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        return map(function, items)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+        super().__init__(
+            load=load, load_student=load_student, mapping=mapping, warn=self.warnings.append
+        )
 
     def count(self, name: str, pts: int, amount: float = 1.0) -> None:
         self.noted.append((name, pts, amount))
 
-    def record(self, name: str, pts: int, value: float) -> None:
-        self.noted.append((name, pts, value))
+    record = count
 
 
-class PooledRuntime(PlainRuntime):
+def pooled_runtime(workers: Workers, model: Model) -> PlainRuntime:
     """As the engine's: several workers at once."""
-
-    def __init__(self, workers: Workers, model: Model) -> None:
-        super().__init__(model)
-        self._workers = workers
-
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        return self._workers.map(function, items, workers, ahead)
+    return PlainRuntime(model, mapping=workers.map)
 
 
 def clip_of(count: int, seed: int = 0) -> list[Frame]:
@@ -238,7 +227,7 @@ def test_an_error_of_the_source_reaches_the_caller(stage: Make, workers: int) ->
         raise OSError("source")
 
     with Workers("w", Meter(), Stop()) as pool:
-        rt = PooledRuntime(pool, TinyModel(workers=workers))
+        rt = pooled_runtime(pool, TinyModel(workers=workers))
         with pytest.raises(OSError, match="source"):
             list(settled(stage).run(source(), CLIP, rt))
 
@@ -250,7 +239,7 @@ def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> 
     if not step.models(CLIP):
         pytest.skip("has no model")
     with Workers("w", Meter(), Stop()) as pool:
-        rt = PooledRuntime(pool, TinyModel(workers=workers, fails_at=3))
+        rt = pooled_runtime(pool, TinyModel(workers=workers, fails_at=3))
         with pytest.raises(MemoryError, match="the model fails"):
             list(step.run(iter(clip_of(9)), CLIP, rt))
 
@@ -259,7 +248,7 @@ def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> 
 def test_an_early_end_leaves_no_thread(stage: Make) -> None:
     before = threading.active_count()
     with Workers("w", Meter(), Stop()) as pool:
-        rt = PooledRuntime(pool, TinyModel(workers=3))
+        rt = pooled_runtime(pool, TinyModel(workers=3))
         results = settled(stage).run(iter(clip_of(20)), CLIP, rt)
         next(results)
         close = getattr(results, "close", None)
@@ -273,7 +262,7 @@ def test_an_early_end_leaves_no_thread(stage: Make) -> None:
 def test_workers_change_no_bit(stage: Make) -> None:
     step, source = settled(stage), clip_of(9)
     with Workers("w", Meter(), Stop()) as pool:
-        pooled = run(step, source, PooledRuntime(pool, TinyModel(workers=3)))
+        pooled = run(step, source, pooled_runtime(pool, TinyModel(workers=3)))
     assert same(pooled, run(step, source))
 
 

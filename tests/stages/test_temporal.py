@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import ClipInfo, Frame, Image
+from videnhance.inference.runtime import JobRuntime
 from videnhance.kernels.resize import enlarge_linear, resize
 from videnhance.stages.upscale import Upscale
 from videnhance.temporal.control import DISTANCES, longest_distance
@@ -47,30 +47,17 @@ class Sharp:
         return np.clip(large + self.gain * (large - soft), 0, 1)
 
 
-class Noting:
+class Noting(JobRuntime):
     """A runtime of one worker that keeps what is noted."""
 
     def __init__(self, model: Sharp, student: Sharp | None = None) -> None:
-        self._model, self._student = model, student
+        super().__init__(
+            load=lambda model_id: model,
+            load_student=lambda model_id: student,
+            mapping=lambda function, items, *_: map(function, items),
+            warn=pytest.fail,
+        )
         self.counts: dict[str, list[tuple[int, float]]] = {}
-
-    def model(self, model_id: str) -> Sharp:
-        return self._model
-
-    def student(self, model_id: str) -> Sharp | None:
-        return self._student
-
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        return map(function, items)
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
 
     def count(self, name: str, pts: int, amount: float = 1.0) -> None:
         self.counts.setdefault(name, []).append((pts, amount))

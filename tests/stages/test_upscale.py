@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
@@ -12,6 +11,7 @@ import pytest
 
 from videnhance.core import ClipInfo, Frame, Image, UsageError
 from videnhance.inference import cards
+from videnhance.inference.runtime import JobRuntime
 from videnhance.kernels.resize import enlarge_linear, resize
 from videnhance.stages.upscale import Upscale
 
@@ -40,42 +40,24 @@ class Repeater:
         return [np.float32(1) - i for i in tall]
 
 
-class Loader:
+class Loader(JobRuntime):
     """A runtime that gives a Repeater of a card's scale, and remembers it."""
 
-    def __init__(self, scale_of_files: int = 4) -> None:
+    def __init__(self, scale_of_files: int = 4, kind: type[Repeater] = Repeater) -> None:
         self.loaded: list[Repeater] = []
+        self._kind = kind
         self._scale_of_files = scale_of_files
+        super().__init__(
+            load=self._repeater,
+            mapping=lambda function, items, *_: map(function, items),
+            warn=pytest.fail,
+        )
 
-    def model(self, model_id: str) -> Repeater:
-        for model in self.loaded:
-            if model.id == model_id:
-                return model
+    def _repeater(self, model_id: str) -> Repeater:
         is_file = "." in model_id or "/" in model_id
         scale = self._scale_of_files if is_file else cards.resolve(model_id).scale
-        self.loaded.append(Repeater(model_id, scale))
+        self.loaded.append(self._kind(model_id, scale))
         return self.loaded[-1]
-
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        return map(function, items)
-
-    def warn(self, message: str) -> None:
-        raise AssertionError(message)
-
-    def student(self, model_id: str) -> None:
-        return None
-
-    def count(self, name: str, pts: int, amount: float = 1.0) -> None:
-        pass
-
-    def record(self, name: str, pts: int, value: float) -> None:
-        pass
 
 
 def _frame(low: float = 0.0, high: float = 1.0, seed: int = 0) -> Frame:
@@ -222,8 +204,7 @@ def test_only_frames_without_colour_lose_the_networks_tint(coloured: bool) -> No
     image = np.linspace(0.1, 0.9, 600, dtype=np.float32).reshape(1, 20, 30).repeat(3, axis=0)
     if coloured:
         image[2, 3, 4] += 0.01
-    loader = Loader()
-    loader.loaded.append(Tinter("realesr-animevideov3-x2", 2))
+    loader = Loader(kind=Tinter)
     stage = Upscale(model="realesr-animevideov3-x2").settle(CLIP, "cpu")
     (made,) = stage.run(iter([Frame(image, 0)]), CLIP, loader)
     spread = made.data.max(axis=0) - made.data.min(axis=0)

@@ -12,60 +12,62 @@ import typer
 from videnhance.cli.ending import answering
 from videnhance.core import UsageError
 
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="A recording: a file, a URL, or - for standard input."),
+]
+Output = Annotated[
+    Path,
+    typer.Argument(
+        metavar="OUTPUT",
+        help="The file to write; its ending chooses the container: .mkv, .mp4, .mov, .webm, "
+        ".avi, .ts.",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.toml",
+        help="Begin with these settings (see `videnhance presets`); flags override them.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda[:N]|vulkan[:N]", help="Where networks run.", show_default=False
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")]
+DropUnsupported = Annotated[
+    bool, typer.Option("--drop-unsupported", help="Leave out streams that OUTPUT cannot hold.")
+]
+Report = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write settings, proof and timings as JSON.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the plan with space and time needed; write no output."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one event per line as JSON, and nothing else.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the proof and all details.")]
+
 
 def enhance(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE", help="A recording: a file, a URL, or - for standard input."
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUTPUT",
-            help="The file to write; its ending chooses the container: .mkv, .mp4, .mov, .webm, "
-            ".avi, .ts.",
-        ),
-    ],
+    source: Source,
+    output: Output,
     *,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE.toml",
-            help="Begin with these settings (see `videnhance presets`); flags override them.",
-        ),
-    ] = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|cpu|cuda[:N]|vulkan[:N]", help="Where networks run.", show_default=False
-        ),
-    ] = "auto",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")
-    ] = False,
-    drop_unsupported: Annotated[
-        bool,
-        typer.Option("--drop-unsupported", help="Leave out streams that OUTPUT cannot hold."),
-    ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write settings, proof and timings as JSON."),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Show the plan with space and time needed; write no output."
-        ),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one event per line as JSON, and nothing else.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the proof and all details.")
-    ] = False,
+    preset: Preset = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    drop_unsupported: DropUnsupported = False,
+    report: Report = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     **options: Any,
 ) -> None:
     """Enhance a recording and prove the output against it.

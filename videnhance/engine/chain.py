@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from videnhance.core import ClipInfo, Frame, Model, Runtime, Stage, UsageError
+from videnhance.core import ClipInfo, Frame, Map, Model, Runtime, Stage, UsageError
 from videnhance.engine.settle import settle
 from videnhance.inference import Device, load_model, load_student, select_device
-from videnhance.inference.runtime import JobRuntime, Map, Sink
+from videnhance.inference.runtime import JobRuntime, Sink
 from videnhance.job import settings, sort_options
 from videnhance.pipeline import Meter, Stop, Workers
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from videnhance.core import Frame, UsageError
+from videnhance.core import Frame, Runtime, UsageError
 from videnhance.engine.chain import chain, runtime
 from videnhance.engine.enhance import DownloadNotice, Listener
 from videnhance.engine.events import Event, Phase, Warned
@@ -100,31 +100,42 @@ def preview(
 
 
 def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, float, int]:
-    """Frames made, seconds for each once the work flows, and bytes of all of them encoded."""
+    """Frames made, seconds for each, and bytes of all of them encoded."""
     job, meter = plan.job, Meter()
-    # So that the last ones measured have all that they look ahead for, as those before them.
-    fed = _FRAMES + sum(stage.lookahead for stage in job.stages)
+    # Stages that look ahead work on many frames before one comes out, so that all who were begun
+    # must be waited for; a few more are no matter beside.
+    count = _FRAMES + sum(stage.lookahead for stage in job.stages)
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         path = Path(folder, "sample.mkv")
-        stamps: list[float] = []
+        made = 0
         encoder = SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate)
         with (
             Decoder(plan.source, plan.timeline) as decoder,
             Workers("enhance", meter, stop) as workers,
             Consumer(encoder.write, 2, "encode", meter, stop, encoder.finish) as writing,
         ):
-            began = time.monotonic()
             rt = runtime(plan.device, job.tiles, workers.map, warn)
-            frames = islice(_frames(decoder, plan), fed)
-            for frame in islice(chain(frames, plan.source.clip, job.stages, rt), _FRAMES):
+            _load_models(plan, rt)
+            began = time.monotonic()
+            frames = islice(_frames(decoder, plan), count)
+            for frame in chain(frames, plan.source.clip, job.stages, rt):
                 writing.put(frame)
-                stamps.append(time.monotonic())
-                if stamps[-1] - began > _SECONDS and len(stamps) > 2:
+                made += 1
+                if time.monotonic() - began > _SECONDS and made > 2:
                     break
-        ended = time.monotonic()
-        # The first frame waits for the network to load, so time is counted from it on.
-        flowing = (ended - stamps[0]) / (len(stamps) - 1) if len(stamps) > 1 else ended - began
-        return len(stamps), flowing, path.stat().st_size
+        seconds = time.monotonic() - began
+        return made, seconds / max(made, 1), path.stat().st_size
+
+
+def _load_models(plan: Plan, rt: Runtime) -> None:
+    """So that loading is not measured."""
+    clip = plan.source.clip
+    for stage in plan.job.stages:
+        for model in stage.models(clip):
+            rt.model(model)
+        for model in stage.students(clip):
+            rt.student(model)
+        clip = stage.output(clip)
 
 
 def _frames(decoder: Decoder, plan: Plan) -> Iterator[Frame]:

@@ -79,8 +79,13 @@ def vmaf_scores(
     command += ["-filter_complex", graph, "-fps_mode", "passthrough", "-f", "null", "-"]
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         _run(command, Path(folder), stop)
-        log = json.loads(Path(folder, _LOG).read_text(encoding="utf-8"))
-    found = [float(frame["metrics"]["vmaf"]) for frame in log["frames"][:frames]]
+        try:
+            log = json.loads(Path(folder, _LOG).read_text(encoding="utf-8"))
+            found = [float(frame["metrics"]["vmaf"]) for frame in log["frames"][:frames]]
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise VmafError(
+                f"VMAF was not measured: the figures of {program} cannot be read ({exc})."
+            ) from exc
     # The program may refuse a damaged frame that is shown here; what is missing has no figure.
     return np.array(found + [np.nan] * (frames - len(found)), np.float64)
 

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol
 
-from videnhance.core import Model
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Map(Protocol):
-    """An ordered map over up to `workers` threads, as `core.Runtime.map` describes it."""
-
-    def __call__(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        """Apply `function` to every item; results come in the order of `items`."""
-        ...
+from videnhance.core import Map, Model
 
 
 class Sink(Protocol):
@@ -55,7 +38,8 @@ class JobRuntime:
         """
         self._load = load
         self._load_student = load_student
-        self._map = mapping
+        self.map = mapping
+        """See `core.Runtime`."""
         self._warn = warn
         self._notes = notes
         self._lock = threading.Lock()
@@ -77,16 +61,6 @@ class JobRuntime:
             if model_id not in self._students:
                 self._students[model_id] = self._load_student(model_id)
             return self._students[model_id]
-
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        workers: int,
-        ahead: int | None = None,
-    ) -> Iterator[R]:
-        """Apply `function` on up to `workers` threads; results come in the order of `items`."""
-        return self._map(function, items, workers, ahead)
 
     def warn(self, message: str) -> None:
         """Tell the user something; the same sentence is told once."""

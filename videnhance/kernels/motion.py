@@ -20,8 +20,8 @@ Flow: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _RED, _GREEN, _BLUE = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
-# OpenCV cuts the picture into as many stripes as it has threads, and stripes change the flow: with
-# one, every machine finds the same. Frames are worked on at once anyhow, by the pipeline's threads.
+# For the whole process: frames are worked on at once by the pipeline's threads, which more threads
+# would only disturb, and nothing then depends on how OpenCV cuts a picture for as many as it has.
 cv2.setNumThreads(1)
 
 _SMALLEST = 16

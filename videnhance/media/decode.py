@@ -295,12 +295,19 @@ class Decoder:
         return stamp
 
     def _to_frame(self, picture: Picture) -> Frame:
-        clip, frame = self.source.clip, picture.frame
-        if (frame.width, frame.height) != (clip.width, clip.height):
-            at = float(picture.pts * clip.time_base)
-            raise InputError(
-                f"The picture of {self.source.path} changes from {clip.width}x{clip.height} to "
-                f"{frame.width}x{frame.height} at {at:.3f} s; cut the recording there and "
-                "enhance the parts one by one."
-            )
-        return Frame(to_image(frame, clip.colour), picture.pts, picture.duration)
+        check_size(self.source, picture)
+        image = to_image(picture.frame, self.source.clip.colour)
+        return Frame(image, picture.pts, picture.duration)
+
+
+def check_size(source: SourceInfo, picture: Picture) -> None:
+    """Raise InputError where a picture has another size than the recording's first."""
+    clip, frame = source.clip, picture.frame
+    if (frame.width, frame.height) == (clip.width, clip.height):
+        return
+    at = float(picture.pts * clip.time_base)
+    raise InputError(
+        f"The picture of {source.path} changes from {clip.width}x{clip.height} to "
+        f"{frame.width}x{frame.height} at {at:.3f} s; cut the recording there and work on the "
+        "parts one by one."
+    )

@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from videnhance.core import ClipInfo, InputError, Matrix
+from videnhance.core import ClipInfo, Matrix
 from videnhance.kernels.colour import Plane, luma_codes, luma_from_rgb
-from videnhance.media.decode import Decoder
-from videnhance.media.pixels import _planar, _planes, _rearrange, to_image
+from videnhance.media.decode import Decoder, check_size
+from videnhance.media.pixels import planar_layout, planes_of, rearranged, to_image
 from videnhance.media.source import Losses, SourceInfo
 from videnhance.media.timeline import Segment, read_timeline
 
@@ -87,22 +87,17 @@ class LumaReader:
         """Every frame in order. Raises InputError where the picture changes its size."""
         clip = self.info.clip
         for picture, _ in self._decoder.pictures(_WHOLE):
-            frame, time = picture.frame, float(picture.pts * clip.time_base)
-            if (frame.width, frame.height) != (clip.width, clip.height):
-                raise InputError(
-                    f"The picture of {self.info.path} changes from {clip.width}x{clip.height} to "
-                    f"{frame.width}x{frame.height} at {time:.3f} s; cut the recording there and "
-                    "compare the parts one by one."
-                )
-            yield LumaFrame(self._luma(frame), time)
+            check_size(self.info, picture)
+            time = float(picture.pts * clip.time_base)
+            yield LumaFrame(self._luma(picture.frame), time)
 
     def _luma(self, frame: Any) -> Plane:
         """The plane Y as it is; what has none is given the luma of BT.709."""
-        colour, layout = self.info.clip.colour, _planar(frame.format.name)
+        colour, layout = self.info.clip.colour, planar_layout(frame.format.name)
         if layout.family == "yuv":
             if frame.format.name != layout.name:
-                frame = _rearrange(frame, layout.name)
-            codes = _planes(frame, layout)[0]
+                frame = rearranged(frame, layout.name)
+            codes = planes_of(frame, layout)[0]
             luma: Plane = np.right_shift(codes, layout.padding).astype(np.float32)
             span, black = luma_codes(colour.full_range, layout.depth)
         else:

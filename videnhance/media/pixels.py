@@ -33,7 +33,7 @@ _PLANAR = re.compile(
 
 
 @dataclass(frozen=True)
-class _Layout:
+class PlaneLayout:
     """How the code values of a planar or semi-planar format lie in memory.
 
     `h_shift` and `v_shift` are log2 of the chroma subsampling, `padding` the unused low bits of
@@ -51,6 +51,7 @@ class _Layout:
 
     @property
     def floating(self) -> bool:
+        """Whether codes are floats, 0..1."""
         return self.dtype.kind == "f"
 
 
@@ -61,10 +62,10 @@ def to_image(frame: av.VideoFrame, colour: Colour) -> Image:
     subsampled, a chroma location. Raises InputError for formats and matrices that are not
     supported.
     """
-    layout = _planar(frame.format.name)
+    layout = planar_layout(frame.format.name)
     if frame.format.name != layout.name:
-        frame = _rearrange(frame, layout.name)
-    planes = [p >> layout.padding if layout.padding else p for p in _planes(frame, layout)]
+        frame = rearranged(frame, layout.name)
+    planes = [p >> layout.padding if layout.padding else p for p in planes_of(frame, layout)]
     image = np.empty((3, frame.height, frame.width), np.float32)
     if layout.family == "yuv":
         _yuv_to_image(planes, layout, colour, image)
@@ -84,14 +85,14 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
     and headroom survive. The inverse of `to_image` for every supported format without alpha.
     Raises ValueError for a format with alpha or a `colour` that is not resolved.
     """
-    layout = _planar(pix_fmt)
+    layout = planar_layout(pix_fmt)
     if not holds_images(pix_fmt, full_range=colour.full_range):
         raise ValueError(
             f"{pix_fmt} has alpha, fewer than 8 bits, or another range than the colour"
         )
     height, width = image.shape[1:]
     frame = av.VideoFrame(width, height, layout.name)
-    planes = _planes(frame, layout)
+    planes = planes_of(frame, layout)
     if layout.family == "yuv":
         _image_to_yuv(image, planes, layout, colour)
     else:
@@ -103,7 +104,7 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
             plane += np.float32(black)
             _store(plane, target, layout)
     if pix_fmt != layout.name:
-        frame = _rearrange(frame, pix_fmt)
+        frame = rearranged(frame, pix_fmt)
     frame.colorspace = Matrix.RGB if layout.family == "gbr" else colour.matrix
     frame.color_range = 2 if colour.full_range else 1
     frame.color_primaries = colour.primaries
@@ -119,7 +120,7 @@ def has_alpha(pix_fmt: str) -> bool:
 
 def depth(pix_fmt: str) -> int:
     """Bits per component (8 where a format has fewer, 16 or 32 for half and single floats)."""
-    return _planar(pix_fmt).depth
+    return planar_layout(pix_fmt).depth
 
 
 def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool = False) -> str:
@@ -131,12 +132,12 @@ def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool =
     with `monochrome`, meant for archival codecs (ffv1): hardware decoders refuse grey H.264 and
     HEVC, so else it becomes 4:2:0. Raises UsageError when the encoder takes no usable format.
     """
-    wanted = _planar(source)
+    wanted = planar_layout(source)
     ranked: list[tuple[tuple[int, ...], str]] = []
     for index, name in enumerate(supported):
         if not holds_images(name):
             continue
-        layout = _planar(name)
+        layout = planar_layout(name)
         if layout.family == "gray" and not (monochrome and wanted.family == "gray"):
             continue
         ranked.append(((*_cost(wanted, layout), name.startswith("yuvj"), index), name))
@@ -157,7 +158,7 @@ def resolve_full_range(pix_fmt: str, tagged: int) -> bool:
     if tagged in (1, 2):
         return tagged == 2
     packed_bits = pix_fmt in ("monow", "monob")
-    return _planar(pix_fmt).family == "gbr" or pix_fmt.startswith("yuvj") or packed_bits
+    return planar_layout(pix_fmt).family == "gbr" or pix_fmt.startswith("yuvj") or packed_bits
 
 
 def resolve_chroma_location(
@@ -173,7 +174,7 @@ def resolve_chroma_location(
         return ChromaLocation(tagged)
     if codec in _CENTRED_CODECS:
         return ChromaLocation.CENTER
-    layout = _planar(pix_fmt)
+    layout = planar_layout(pix_fmt)
     if primaries == _BT2020_PRIMARIES and (layout.h_shift, layout.v_shift) == (1, 1):
         return ChromaLocation.TOPLEFT
     return ChromaLocation.LEFT
@@ -182,7 +183,7 @@ def resolve_chroma_location(
 def holds_images(pix_fmt: str, *, full_range: bool = True) -> bool:
     """Whether `from_image` can write a format in full or limited range."""
     try:
-        _planar(pix_fmt)
+        planar_layout(pix_fmt)
     except InputError:
         return False
     if has_alpha(pix_fmt) or (pix_fmt.startswith("yuvj") and not full_range):
@@ -191,7 +192,7 @@ def holds_images(pix_fmt: str, *, full_range: bool = True) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _planar(pix_fmt: str) -> _Layout:
+def planar_layout(pix_fmt: str) -> PlaneLayout:
     """The layout that holds the code values of `pix_fmt`, its own where this module reads it."""
     try:
         format_ = av.VideoFormat(pix_fmt)
@@ -227,7 +228,7 @@ _SAMPLINGS = {(4, 4): 444, (2, 4): 422, (2, 2): 420, (4, 2): 440, (1, 4): 411, (
 """J:a:b by the chroma size of a picture of 4 by 4."""
 
 
-def _layout(format_: av.VideoFormat) -> _Layout | None:
+def _layout(format_: av.VideoFormat) -> PlaneLayout | None:
     """The layout of a planar or semi-planar format, None for all others."""
     name, components = format_.name, [c for c in format_.components if not c.is_alpha]
     bits = components[0].bits
@@ -240,9 +241,9 @@ def _layout(format_: av.VideoFormat) -> _Layout | None:
     dtype = np.dtype(f"{'>' if format_.is_big_endian else '<'}{kind}{(bits + 7) // 8}")
     if match is not None and not match["family"].startswith("yuv"):
         family: Literal["gbr", "gray"] = "gray" if match["family"] == "gray" else "gbr"
-        return _Layout(name, family, bits, dtype, padding=16 - bits if match["msb"] else 0)
+        return PlaneLayout(name, family, bits, dtype, padding=16 - bits if match["msb"] else 0)
     msb = name.startswith("p") if match is None else match["msb"] is not None
-    return _Layout(
+    return PlaneLayout(
         name,
         "yuv",
         bits,
@@ -254,7 +255,7 @@ def _layout(format_: av.VideoFormat) -> _Layout | None:
     )
 
 
-def _cost(wanted: _Layout, layout: _Layout) -> tuple[int, ...]:
+def _cost(wanted: PlaneLayout, layout: PlaneLayout) -> tuple[int, ...]:
     """What is lost, the worst kind first, going from one layout to another."""
     # Grey has no chroma to keep; 4:2:0 holds it with the widest support.
     grey = wanted.family == "gray"
@@ -277,7 +278,7 @@ def _unsupported(pix_fmt: str) -> InputError:
     )
 
 
-def _rearrange(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+def rearranged(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """The same code values in another format, with matrix and range left alone."""
     range_ = 2 if resolve_full_range(frame.format.name, frame.color_range) else 1
     try:
@@ -293,7 +294,7 @@ def _rearrange(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
         raise _unsupported(frame.format.name) from exc
 
 
-def _planes(frame: av.VideoFrame, layout: _Layout) -> list[NDArray[Any]]:
+def planes_of(frame: av.VideoFrame, layout: PlaneLayout) -> list[NDArray[Any]]:
     """Views (H, W) of the components' memory, valid and writable while the frame lives."""
     dtype = layout.dtype
     if layout.interleaved is not None:
@@ -320,7 +321,7 @@ def _lines(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[An
 
 
 def _yuv_to_image(
-    planes: list[NDArray[Any]], layout: _Layout, colour: Colour, image: Image
+    planes: list[NDArray[Any]], layout: PlaneLayout, colour: Colour, image: Image
 ) -> None:
     y, *coloured = planes
     tall = [_upsample(c, y.shape[0], layout.v_shift, colour, axis=0) for c in coloured]
@@ -333,7 +334,7 @@ def _yuv_to_image(
 
 
 def _image_to_yuv(
-    image: Image, planes: list[NDArray[Any]], layout: _Layout, colour: Colour
+    image: Image, planes: list[NDArray[Any]], layout: PlaneLayout, colour: Colour
 ) -> None:
     y, *coloured = planes
     height, width = y.shape
@@ -376,7 +377,7 @@ def _siting(colour: Colour, axis: int) -> chroma.Siting:
     return chroma.horizontal_siting(colour.chroma_location)
 
 
-def _rgb_codes(layout: _Layout, colour: Colour) -> tuple[float, float]:
+def _rgb_codes(layout: PlaneLayout, colour: Colour) -> tuple[float, float]:
     """Scale and offset from 0..1 to what is stored; floats are stored as they are."""
     return (1.0, 0.0) if layout.floating else kernel.luma_codes(colour.full_range, layout.depth)
 
@@ -388,7 +389,7 @@ def _rgb_order(planes: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
     return planes[2], planes[0], planes[1]
 
 
-def _store(plane: chroma.Plane, target: NDArray[Any], layout: _Layout) -> None:
+def _store(plane: chroma.Plane, target: NDArray[Any], layout: PlaneLayout) -> None:
     """Round, clip and write code values; `plane` is used up."""
     if not layout.floating:
         np.rint(plane, out=plane)

@@ -25,8 +25,11 @@ def squared_error(a: Luma, b: Luma) -> float:
 
 
 def decibels(squared: float) -> float:
-    """A mean squared error as peak signal-to-noise ratio in dB, with 1 as the peak; inf for 0."""
-    return -10 * math.log10(squared) if squared > 0 else math.inf
+    """A mean squared error as peak signal-to-noise ratio in dB, with 1 as the peak.
+
+    Infinite for 0; NaN stays NaN.
+    """
+    return -10 * math.log10(squared) if squared != 0 else math.inf
 
 
 def psnr(a: Luma, b: Luma) -> float:

@@ -244,7 +244,7 @@ class Upscale:
                 continue
             seen, made = done
             pts = seen.frame.pts
-            rt.count("pixels", pts, seen.luma.size)
+            rt.count("pixels", pts, made.cost.size)
             rt.count("network_pixels", pts, made.cost.pixels)
             if made.cost.audit is not None:
                 rt.record("audit", pts, -10 * math.log10(max(made.cost.audit, 1e-10)))

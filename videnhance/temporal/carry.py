@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from videnhance.kernels.motion import Floats, enlarged, stretched, warp
-from videnhance.temporal.flow import Picture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_flow, judged
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import tile_means
@@ -31,7 +31,7 @@ class Detail:
 class Anchor:
     """A frame that the network saw whole."""
 
-    picture: Picture
+    picture: LumaPicture
     result: Floats
     detail: Once[Detail]
     """Needed where there is a frame between this anchor and another."""
@@ -46,7 +46,7 @@ class Blend:
         self._energy = np.maximum(sources[0].energy, sources[1].energy)
         self.added = min(sources[0].added, sources[1].added)
         """See `Detail`."""
-        picture = Picture(seen.luma)
+        picture = LumaPicture(seen.luma)
         height, width = before.result.shape[:2]
         details, weights, length = [], [], np.zeros_like(seen.luma)
         shares = (1 - place, place)

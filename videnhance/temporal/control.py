@@ -34,8 +34,8 @@ class Cost:
 
     pixels: int
     """Input pixels that the network saw."""
-    share: float
-    """The same over those of the frame."""
+    size: int
+    """Input pixels of the frame."""
     audit: float | None = None
     """Mean square error of a tile that was carried, against the network's own."""
     predicted: float = 0.0
@@ -102,7 +102,7 @@ class Control:
         )
         if distance != DISTANCES[self._index] or not found:
             return
-        share = sum(cost.share for cost in found) / len(found)
+        share = sum(cost.pixels for cost in found) / sum(cost.size for cost in found)
         if share > _MANY:
             self._index -= 1
             self._idle = 0

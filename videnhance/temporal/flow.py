@@ -25,7 +25,7 @@ from videnhance.temporal.scenes import faded
 
 
 @dataclass(frozen=True)
-class Picture:
+class LumaPicture:
     """A frame's luma (H, W), 0..1, and what of it is needed more than once."""
 
     luma: Floats
@@ -43,21 +43,16 @@ class Motion:
     flow: Flow
     confidence: Floats
 
-    @property
-    def still(self) -> bool:
-        """Whether nothing moves."""
-        return not self.flow.any()
 
-
-def find_flow(here: Picture, there: Picture) -> Flow:
+def find_flow(here: LumaPicture, there: LumaPicture) -> Flow:
     """Where the pixels of one picture are in another of the same scene, fades allowed for."""
-    before = Picture(faded(there.luma, here.luma))
+    before = LumaPicture(faded(there.luma, here.luma))
     codes = there.codes if before.luma is there.luma else before.codes
     return snapped(dense_flow(here.codes, codes))
 
 
 def judged(
-    here: Picture, there: Picture, flow: Flow, sigma: float, back: Flow | None = None
+    here: LumaPicture, there: LumaPicture, flow: Flow, sigma: float, back: Flow | None = None
 ) -> Motion:
     """The flow with its confidence: agreement of brightness, and 0 where it leaves the picture.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ from videnhance.kernels.motion import (
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Anchor, Blend, Detail, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.flow import Picture
+from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.tiles import parts_of, recompute, tile_means, tile_side
@@ -136,7 +136,7 @@ class Reuse:
             if seen.kind is Kind.FLASH or anchor is None:
                 made = Once(partial(self._alone, seen))
             elif seen.kind is Kind.REPEAT and shown is not None:
-                made = Once(partial(_repeated, shown))
+                made = Once(partial(_repeated, seen, shown))
             elif before is not None and seen is not new[-1]:
                 carried += 1
                 place = carried / len(new)
@@ -155,7 +155,7 @@ class Reuse:
     def _anchor(self, seen: Seen) -> Anchor:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
-        return Anchor(Picture(seen.luma), result, Once(partial(self._detail, image, result)))
+        return Anchor(LumaPicture(seen.luma), result, Once(partial(self._detail, image, result)))
 
     def _detail(self, image: Image, result: Floats) -> Detail:
         networks = self.networks
@@ -169,7 +169,7 @@ class Reuse:
 
     def _alone(self, seen: Seen) -> Made:
         result = interleaved(self.networks.full(seen.frame.data.clip(0, 1)))
-        return Made(result, Cost(seen.luma.size, 1.0))
+        return Made(result, Cost(seen.luma.size, seen.luma.size))
 
     def _carried(
         self,
@@ -197,12 +197,12 @@ class Reuse:
             wanted[audited] = True
         parts = parts_of(wanted, side, networks.reach, height, width)
         pixels = recompute(networks.full, image, parts, result, reach=networks.reach, scale=scale)
-        share = pixels / seen.luma.size
+        cost = Cost(pixels, seen.luma.size)
         if audited is None:
-            return Made(result, Cost(pixels, share))
+            return Made(result, cost)
         y, x = (slice(scale * side * at, scale * side * (at + 1)) for at in audited)
         error = float(mean_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
-        return Made(result, Cost(pixels, share, error, float(predicted[audited])))
+        return Made(result, replace(cost, audit=error, predicted=float(predicted[audited])))
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
@@ -254,11 +254,11 @@ def _begin(anchor: Once[Anchor]) -> None:
 
 
 def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
-    return Made(anchor().result, Cost(seen.luma.size, 1.0))
+    return Made(anchor().result, Cost(seen.luma.size, seen.luma.size))
 
 
-def _repeated(shown: Once[Made]) -> Made:
-    return Made(shown().result, Cost(0, 0.0))
+def _repeated(seen: Seen, shown: Once[Made]) -> Made:
+    return Made(shown().result, Cost(0, seen.luma.size))
 
 
 def _cost(made: Once[Made]) -> Cost:

@@ -20,7 +20,7 @@ from videnhance.kernels.motion import (
     stretched,
     warp,
 )
-from videnhance.temporal.flow import Picture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_flow, judged
 from videnhance.temporal.scenes import Kind, Seen, fade
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
@@ -43,7 +43,7 @@ def warmup(smallest_share: float) -> int:
 class _State:
     """What is remembered of the last frame."""
 
-    picture: Picture
+    picture: LumaPicture
     image: Floats
     """The input (H, W, 3)."""
     result: Floats
@@ -77,7 +77,7 @@ def steadied(
 def _step(
     state: _State | None, seen: Seen, network: Image, enlarged_input: Image, smallest_share: float
 ) -> tuple[_State, Image]:
-    picture = Picture(seen.luma)
+    picture = LumaPicture(seen.luma)
     image = interleaved(seen.frame.data.clip(0, 1))
     fresh = interleaved(network)
     if state is None:
