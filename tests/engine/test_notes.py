@@ -148,7 +148,8 @@ def test_a_manifest_without_notes_is_made_again(source: Path, tmp_path: Path) ->
 @pytest.mark.usefixtures("temporal")
 def test_a_preview_counts_the_margins(source: Path, tmp_path: Path) -> None:
     found = preview(source, tmp_path / "out.mkv", **_OPTIONS)
-    assert found.measured == 12
+    ahead = sum(stage.lookahead for stage in found.plan.job.stages)
+    assert found.measured == 12 + ahead
     borders = len(found.plan.timeline.segments) - 1
     assert borders >= 2
     assert found.plan.enhanced == found.plan.frames + borders * (_BEFORE + _AFTER)

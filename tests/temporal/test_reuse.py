@@ -264,7 +264,7 @@ def test_parts_computed_anew_are_the_networks_own(view: View, clip: Clip) -> Non
     step = _SCALE * tile_side(*size)
     exact = 0
     for seen, one in made:
-        if not 0 < one.cost.share < 0.75:
+        if not 0 < one.cost.pixels < 0.75 * one.cost.size:
             continue
         away = np.abs(one.result - interleaved(inventive(seen.frame.data))).max(axis=2)
         tiles = away.reshape(192 // step, step, 320 // step, step).max(axis=(1, 3))
