@@ -11,12 +11,12 @@ import pytest
 from videnhance.core import InputError
 from videnhance.inference import winograd
 from videnhance.inference.ncnn_file import NcnnFile
-from videnhance.inference.winograd import compiling
 from videnhance.inference.winograd import network as network_module
 from videnhance.inference.winograd.compact import Compact
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
 from videnhance.inference.winograd.network import WinogradNetwork, load_winograd
 from videnhance.inference.winograd.rrdb import RRDB
+from videnhance.kernels import compiling
 
 SIZES = [(1, 1), (1, 9), (5, 7), (6, 6), (13, 200), (200, 13)]
 
@@ -300,7 +300,7 @@ def test_numba_is_imported_only_for_a_network():
 
 def test_compiled_code_is_kept_until_the_package_changes(tmp_path, monkeypatch):
     (tmp_path / "kernels_of_a_test.py").write_text(
-        "from videnhance.inference.winograd.compiling import kernel\n"
+        "from videnhance.kernels.compiling import kernel\n"
         "@kernel('float32(float32)')\n"
         "def doubled(value):\n"
         "    return value + value\n"
@@ -314,5 +314,5 @@ def test_compiled_code_is_kept_until_the_package_changes(tmp_path, monkeypatch):
         return sum(function.stats.cache_hits.values())
 
     assert [loaded(), loaded()] == [0, 1]
-    monkeypatch.setattr(compiling, "_SOURCES", "others")
+    monkeypatch.setattr(compiling, "_sources", lambda folder: "others")
     assert [loaded(), loaded()] == [0, 1]

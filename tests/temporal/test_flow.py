@@ -60,7 +60,7 @@ def test_nothing_moves_on_a_still_with_noise(view: View) -> None:
 @pytest.mark.parametrize(("gain", "offset"), [(0.8, 0.0), (0.7, 0.3), (1.2, -0.1)])
 def test_a_fade_is_no_motion_and_no_distrust(view: View, gain: float, offset: float) -> None:
     here = picture(view())
-    there = LumaPicture(np.asarray(gain * here.luma + offset, np.float32))
+    there = LumaPicture(np.asarray(gain * here.luma + offset, np.float32)).like(here)
     motion = judged(here, there, find_flow(here, there), 0.0)
     assert np.abs(motion.flow).max() < 0.2
     assert motion.confidence.min() > 0.95

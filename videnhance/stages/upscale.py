@@ -219,7 +219,8 @@ class Upscale:
         from videnhance.kernels.motion import planar
         from videnhance.kernels.resize import resize
         from videnhance.temporal.control import longest_distance
-        from videnhance.temporal.reuse import Networks, Reuse
+        from videnhance.temporal.fill import Networks
+        from videnhance.temporal.reuse import Reuse
         from videnhance.temporal.scenes import scenes
 
         students = [rt.student(model) for model in self.students(clip)]

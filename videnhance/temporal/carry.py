@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from videnhance.kernels.motion import Floats, enlarged, stretched, warp
+from videnhance.core import Image
+from videnhance.kernels.blending import add_blend, draw_towards
+from videnhance.kernels.motion import (
+    Floats,
+    Mask,
+    box,
+    enlarged,
+    interleaved,
+    planar,
+    stretched,
+    warp,
+)
 from videnhance.temporal.flow import LumaPicture, find_flow, judged
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Seen
-from videnhance.temporal.tiles import tile_means
+from videnhance.temporal.tiles import Part, ramps, tile_maxima, tile_means
 
-_MOVES = 2.0
-"""Pixels of displacement to both anchors, summed, from which on something moves."""
+CONTEXT = 6
+"""Input pixels around a part that moves which are looked at as well."""
+_STILL = 2.0
+"""How many times the error allowed a block's change may be where it counts as still."""
+_STILL_SPOT = 8.0
+"""The same of any few pixels in it."""
+_SPOT = 5
+_REMAINS = 1.0
+"""Share of the change's mean square that remains as error where it is enlarged plainly."""
+_KEPT = 0.5
+"""Share of the last frame's picture, brought here, where it can be trusted wholly."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A frame as it is compared with others."""
+
+    luma: LumaPicture
+    image: Floats
+    """(H, W, 3), 0..1."""
+
+    @classmethod
+    def of(cls, seen: Seen) -> View:
+        """Of a frame that the scenes know."""
+        return cls(LumaPicture(seen.luma), interleaved(seen.frame.data.clip(0, 1)))
 
 
 @dataclass(frozen=True)
@@ -22,61 +58,138 @@ class Detail:
 
     picture: Floats
     energy: Floats
-    """Its mean square by tiles."""
-    added: float
-    """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
+    """Its mean square around each pixel of the input, (H, W)."""
 
 
 @dataclass(frozen=True)
 class Anchor:
     """A frame that the network saw whole."""
 
-    picture: LumaPicture
+    view: View
     result: Floats
+    """(sH, sW, 3)."""
     detail: Once[Detail]
-    """Needed where there is a frame between this anchor and another."""
+    """Needed where something moves between this anchor and another."""
+    added: Once[float]
+    """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
 
 
-class Blend:
-    """Detail carried to a frame from the anchors on both sides."""
+@dataclass(frozen=True)
+class Shown:
+    """The frame before, and what was made of it."""
+
+    view: View
+    result: Floats
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A part of a frame, made from the anchors on both sides."""
+
+    result: Floats
+    """(s·h, s·w, 3)."""
+    error: Floats
+    """Mean square error, (h, w), as far as it can be told without the network."""
+    moving: float
+    """Input pixels that move."""
+
+
+class Between:
+    """A frame at `place` of the way from one anchor to another."""
 
     def __init__(self, seen: Seen, before: Anchor, after: Anchor, place: float, scale: int) -> None:
-        self._scale = scale
-        sources = (before.detail(), after.detail())
-        self._energy = np.maximum(sources[0].energy, sources[1].energy)
-        self.added = min(sources[0].added, sources[1].added)
-        """See `Detail`."""
-        picture = LumaPicture(seen.luma)
-        height, width = before.result.shape[:2]
-        details, weights, length = [], [], np.zeros_like(seen.luma)
-        shares = (1 - place, place)
-        for anchor, source, share in zip((before, after), sources, shares, strict=True):
-            motion = judged(picture, anchor.picture, find_flow(picture, anchor.picture), seen.sigma)
-            details.append(warp(source.picture, enlarged(motion.flow, height, width)))
+        self._here, self._sigma = View.of(seen), seen.sigma
+        self._anchors, self._place, self._scale = (before, after), place, scale
+        self.added = min(before.added(), after.added())
+        """Mean square of what a faithful network adds; see `Anchor`."""
+        self._like = [anchor.view.luma.like(self._here.luma) for anchor in self._anchors]
+        self._change = self._here.image - _mixed(before.view.image, after.view.image, place)
+        self._square = mean_square(self._change)
+
+    def moving(self, allowed: float, side: int) -> Mask:
+        """Blocks of `side` input pixels where more has changed than may be enlarged plainly."""
+        spots = box(self._square, _SPOT)
+        return np.asarray(
+            (tile_means(self._square, 1, side) > _STILL * allowed)
+            | (tile_maxima(spots, side) > _STILL_SPOT * allowed),
+            np.bool_,
+        )
+
+    def still(self) -> Carried:
+        """The whole frame, as if nothing moved: what changes little is enlarged plainly."""
+        before, after = self._anchors
+        result = _mixed(before.result, after.result, self._place)
+        result += stretched(self._change, *result.shape[:2])
+        return Carried(result, np.float32(_REMAINS) * self._square, 0.0)
+
+    def carried(self, part: Part, draft: Callable[[Image], Image]) -> Carried:
+        """A part of it, with what the network added to the anchors brought along the motion."""
+        here = View(self._here.luma.part(part), part.of(self._here.image))
+        result = interleaved(draft(planar(here.image)))
+        height, width = result.shape[:2]
+        details, trusts, energies, length = [], [], [], np.zeros_like(here.luma.luma)
+        for anchor, like in zip(self._anchors, self._like, strict=True):
+            there = like.part(part)
+            motion = judged(here.luma, there, find_flow(here.luma, there), self._sigma)
+            source = anchor.detail()
+            flow = enlarged(motion.flow, height, width)
+            details.append(warp(part.of(source.picture, self._scale), flow))
+            energies.append(part.of(source.energy))
+            trusts.append(motion.confidence)
             length += abs(motion.flow).sum(axis=2)
-            weights.append((motion.confidence, np.float32(share)))
-        (first, near), (second, far) = weights
-        total = first * near + second * far + np.float32(1e-4)
-        part = second * far / total
-        trust = np.maximum(first, second)
-        self._part, self._trust = part, trust
-        self.moving = float(np.mean(length > _MOVES))
-        """Share of the picture that moves."""
-        self._difference = details[1] - details[0]
-        self.detail = details[0] + stretched(part, height, width)[..., None] * self._difference
-        self.detail *= stretched(trust, height, width)[..., None]
+        near = trusts[0] * np.float32(1 - self._place)
+        far = trusts[1] * np.float32(self._place)
+        share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
+        trust = np.asarray(np.maximum(*trusts), np.float32)
+        spread, brought = np.empty_like(trust), np.empty_like(trust)
+        add_blend(
+            details[0],
+            details[1],
+            stretched(share, height, width),
+            stretched(trust, height, width),
+            result,
+            spread,
+            brought,
+        )
+        # Two details that err independently differ by the sum of their errors. Where neither can be
+        # trusted the draft errs by all that it lacks. The factors are fitted to four clips.
+        lack = np.square(1 - trust) * np.maximum(*energies)
+        error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
+        return Carried(result, error, float(np.count_nonzero(length > _MOVES)))
 
-    def error(self, side: int) -> Floats:
-        """Mean square error by tiles, as far as it can be told without the network.
+    def settle(self, result: Floats, part: Part, outer: Part, last: Shown) -> None:
+        """Draw a part of the finished picture towards the last one's along the motion, in place.
 
-        Two carried details that err independently differ by the sum of their errors, of which
-        their mean keeps a quarter; where neither can be trusted the draft stands alone, and errs
-        by the detail that it lacks.
+        Only in luma, where flicker is seen. Two successive results have their detail from the same
+        anchors, by other ways: this makes one go over into the other.
         """
-        spread = tile_means(mean_square(self._difference), self._scale, side)
-        part = tile_means(self._part * (1 - self._part), 1, side)
-        lack = tile_means(np.square(1 - self._trust), 1, side)
-        return np.asarray(spread * part + lack * self._energy, np.float32)
+        here = self._here.luma.part(outer)
+        there = last.view.luma.like(self._here.luma).part(outer)
+        motion = judged(here, there, find_flow(here, there), self._sigma)
+        target = outer.of(result, self._scale)
+        height, width = target.shape[:2]
+        change = here.luma - warp(there.luma, motion.flow)
+        shown = brightness(outer.of(last.result, self._scale))
+        expected = warp(shown, enlarged(motion.flow, height, width))
+        expected += stretched(change, height, width)
+        rows, columns = ramps(part, outer)
+        kept = np.float32(_KEPT) * motion.confidence * rows[:, None] * columns
+        draw_towards(expected, stretched(kept, height, width), target)
+
+
+def brightness(picture: Floats) -> Floats:
+    """BT.709 luma of (H, W, 3)."""
+    return np.asarray(cv2.transform(picture, _LUMA), np.float32)
+
+
+_LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
+
+_MOVES = 2.0
+"""Pixels of displacement to both anchors, summed, from which on something moves."""
+
+
+def _mixed(before: Floats, after: Floats, place: float) -> Floats:
+    return np.asarray(cv2.addWeighted(before, 1 - place, after, place, 0), np.float32)
 
 
 def mean_square(picture: Floats) -> Floats:

@@ -17,14 +17,14 @@ LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
 """Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
 _HELD = 1_500_000_000
 """Bytes that frames on their way may take."""
-_FIRST = 2  # index of the distance that a scene begins with
-_FEW = 0.12
-_MANY = 0.45
+_FIRST = 3  # index of the distance that a scene begins with
+_DEAR = 0.7
+"""Share of carried frames that the network sees all the same, from which on none is carried."""
 _PATIENCE = 12
 """Anchors in a row without anything between them, before it is tried again."""
-_PESSIMISM = 1.5
-"""What predictions are multiplied with before the first audit."""
-_TRUST = 8
+_DOUBT = 4
+"""Audits that it takes to believe them as much as the predictions."""
+_TRUST = 16
 """Audits in mind when predictions are corrected."""
 
 
@@ -36,6 +36,8 @@ class Cost:
     """Input pixels that the network saw."""
     size: int
     """Input pixels of the frame."""
+    audited: int = 0
+    """How many of these to check a tile that was carried."""
     audit: float | None = None
     """Mean square error of a tile that was carried, against the network's own."""
     predicted: float = 0.0
@@ -85,10 +87,11 @@ class Control:
     def correction(self) -> float:
         """What predicted errors must be multiplied with."""
         if not self._audits:
-            return _PESSIMISM
+            return 1.0
         found = sum(error for error, _ in self._audits)
         thought = sum(predicted for _, predicted in self._audits)
-        return float(np.clip(found / max(thought, 1e-9), 0.25, 16))
+        doubt = _DOUBT / len(self._audits) * thought
+        return float(np.clip((found + doubt) / max(thought + doubt, 1e-9), 0.25, 8))
 
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         if distance == 1:
@@ -102,9 +105,10 @@ class Control:
         )
         if distance != DISTANCES[self._index] or not found:
             return
-        share = sum(cost.pixels for cost in found) / sum(cost.size for cost in found)
-        if share > _MANY:
+        share = sum(cost.pixels - cost.audited for cost in found) / sum(cost.size for cost in found)
+        # Of the work, 1/n is anchors, and the rest about doubles with the distance n.
+        if share > min(_DEAR, 2 / distance):
             self._index -= 1
             self._idle = 0
-        elif share < _FEW and self._index < self._last:
+        elif share < 1 / (2 * distance) and self._index < self._last:
             self._index += 1

@@ -22,6 +22,7 @@ from videnhance.kernels.motion import (
     warp,
 )
 from videnhance.temporal.scenes import faded
+from videnhance.temporal.tiles import Part
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class LumaPicture:
         """Luma as bytes."""
         return eight_bits(self.luma)
 
+    def like(self, other: LumaPicture) -> LumaPicture:
+        """With the other's contrast and brightness, so that fades look like no change."""
+        luma = faded(self.luma, other.luma)
+        return self if luma is self.luma else LumaPicture(luma)
+
+    def part(self, part: Part) -> LumaPicture:
+        """What is in a rectangle."""
+        return LumaPicture(part.of(self.luma))
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -45,10 +55,8 @@ class Motion:
 
 
 def find_flow(here: LumaPicture, there: LumaPicture) -> Flow:
-    """Where the pixels of one picture are in another of the same scene, fades allowed for."""
-    before = LumaPicture(faded(there.luma, here.luma))
-    codes = there.codes if before.luma is there.luma else before.codes
-    return snapped(dense_flow(here.codes, codes))
+    """Where the pixels of one picture are in another of the same scene and light."""
+    return snapped(dense_flow(here.codes, there.codes))
 
 
 def judged(
@@ -59,7 +67,7 @@ def judged(
     With the flow `back`, also whether both meet, and less at the borders of moving things. `sigma`
     is the noise level of the luma.
     """
-    moved = warp(faded(there.luma, here.luma), flow)
+    moved = warp(there.luma, flow)
     confidence = brightness_confidence(here.luma, moved, sigma)
     if back is not None:
         confidence *= round_trip_confidence(flow, back)

@@ -5,58 +5,23 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-import numpy as np
-
 from videnhance.core import Image
-from videnhance.kernels.motion import (
-    Floats,
-    Mask,
-    interleaved,
-)
+from videnhance.kernels.motion import Floats, box, interleaved, shrunk
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Blend, Detail, mean_square
+from videnhance.temporal.carry import Anchor, Detail, Shown, View, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.flow import LumaPicture
+from videnhance.temporal.fill import Made, Networks, fill
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Kind, Seen
-from videnhance.temporal.tiles import parts_of, recompute, tile_means, tile_side
 
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
-_MARGIN = 0.6
-"""Of the error that is allowed, this much is spent: predictions err."""
-_LOST = 0.03
-"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
-where nothing moves: some 5 % of its gain in dB where that is 4 dB."""
-_LOST_MOVING = 0.06
-"""The same where everything moves, and nobody sees as much."""
-_WORST_TILE = 16.0
-"""How many times the mean error allowed one tile's may be."""
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The network and its cheap stand-in, both from (3, H, W) to (3, scale·H, scale·W), 0..1."""
-
-    full: Callable[[Image], Image]
-    draft: Callable[[Image], Image]
-    scale: int
-    reach: int
-    """Input pixels around a part that the network must see for it to come out as in the whole."""
-    faithful: bool = False
-    """Whether the network restores rather than invents: then what it adds must not be lost."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A finished frame, (sH, sW, 3)."""
-
-    result: Floats
-    cost: Cost
+_AROUND = 9
+"""Pixels over which the energy of detail is averaged."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +95,7 @@ class Reuse:
         anchor = Once(partial(self._anchor, new[-1])) if new else before
         correction = control.correction()
         entries, carried = [], 0
+        previous: tuple[Seen, Once[Made]] | None = None
         costs: list[Once[Cost]] = []
         for seen in frames:
             made: Once[Made]
@@ -140,7 +106,12 @@ class Reuse:
             elif before is not None and seen is not new[-1]:
                 carried += 1
                 place = carried / len(new)
-                made = Once(partial(self._carried, seen, before, anchor, place, correction))
+                last_one = (
+                    partial(_shown, *previous) if previous else partial(_shown_anchor, before)
+                )
+                made = Once(
+                    partial(self._filled, seen, before, anchor, place, correction, last_one)
+                )
             else:
                 made = Once(partial(_anchored, seen, anchor))
             entry = _Entry(seen, made, Once(partial(_cost, made)))
@@ -149,80 +120,44 @@ class Reuse:
                 costs.append(entry.cost)
             if seen.kind is not Kind.FLASH:
                 shown = made
+                if seen.kind is not Kind.REPEAT:
+                    previous = (seen, made)
         control.planned(distance, costs)
         return _Group(entries, anchor, bool(new), shown)
 
     def _anchor(self, seen: Seen) -> Anchor:
+        view = View.of(seen)
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
-        return Anchor(LumaPicture(seen.luma), result, Once(partial(self._detail, image, result)))
+        detail = Once(partial(self._detail, image, result))
+        return Anchor(view, result, detail, Once(partial(self._added, image, result)))
 
     def _detail(self, image: Image, result: Floats) -> Detail:
-        networks = self.networks
-        detail = result - interleaved(networks.draft(image))
-        energy = tile_means(mean_square(detail), networks.scale, tile_side(*image.shape[1:]))
-        added = math.inf
-        if networks.faithful:
-            plain = interleaved(resize(image, *result.shape[:2]))
-            added = float(mean_square(result - plain).mean())
-        return Detail(detail, energy, added)
+        detail = result - interleaved(self.networks.draft(image))
+        energy = box(shrunk(mean_square(detail), *image.shape[1:]), _AROUND)
+        return Detail(detail, energy)
+
+    def _added(self, image: Image, result: Floats) -> float:
+        if not self.networks.faithful:
+            return math.inf
+        plain = interleaved(resize(image, *result.shape[:2]))
+        return float(mean_square(result - plain).mean())
 
     def _alone(self, seen: Seen) -> Made:
         result = interleaved(self.networks.full(seen.frame.data.clip(0, 1)))
         return Made(result, Cost(seen.luma.size, seen.luma.size))
 
-    def _carried(
+    def _filled(
         self,
         seen: Seen,
         before: Once[Anchor],
         after: Once[Anchor],
         place: float,
         correction: float,
+        last: Callable[[], Shown],
     ) -> Made:
-        """A frame between two anchors, at `place` of the way from one to the other."""
-        networks = self.networks
-        image = seen.frame.data.clip(0, 1)
-        _, height, width = image.shape
-        scale, side = networks.scale, tile_side(height, width)
-        carried = Blend(seen, before(), after(), place, scale)
-        result = interleaved(networks.draft(image)) + carried.detail
-        predicted = correction * carried.error(side)
-        lost = _LOST + (_LOST_MOVING - _LOST) * carried.moving
-        allowed = min(self.allowed, lost * carried.added)
-        chosen = _worst(predicted, _MARGIN * allowed)
-        audited = _audited(seen.frame.pts, place, chosen)
-        kept = result.copy() if audited is not None else result
-        wanted = chosen.copy()
-        if audited is not None:
-            wanted[audited] = True
-        parts = parts_of(wanted, side, networks.reach, height, width)
-        pixels = recompute(networks.full, image, parts, result, reach=networks.reach, scale=scale)
-        cost = Cost(pixels, seen.luma.size)
-        if audited is None:
-            return Made(result, cost)
-        y, x = (slice(scale * side * at, scale * side * (at + 1)) for at in audited)
-        error = float(mean_square(result[y, x] - kept[y, x].clip(0, 1)).mean())
-        return Made(result, replace(cost, audit=error, predicted=float(predicted[audited])))
-
-
-def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
-    """A random carried tile of a frame about half way between anchors."""
-    if not 0.4 < place < 0.7:
-        return None
-    free = np.argwhere(~chosen)
-    if not len(free):
-        return None
-    row, column = free[np.random.default_rng(abs(pts)).integers(len(free))]
-    return int(row), int(column)
-
-
-def _worst(predicted: Floats, allowed: float) -> Mask:
-    """Tiles to compute anew: where most is lost, until the rest keeps within the mean allowed."""
-    order = np.argsort(predicted, axis=None)
-    total = np.cumsum(predicted.ravel()[order]) / predicted.size
-    chosen = predicted.ravel() > _WORST_TILE * allowed
-    chosen[order[total > allowed]] = True
-    return np.asarray(chosen.reshape(predicted.shape), np.bool_)
+        anchors = before(), after()
+        return fill(self.networks, self.allowed, seen, anchors, place, correction, last)
 
 
 def _spans(items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
@@ -259,6 +194,15 @@ def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
 
 def _repeated(seen: Seen, shown: Once[Made]) -> Made:
     return Made(shown().result, Cost(0, seen.luma.size))
+
+
+def _shown(seen: Seen, made: Once[Made]) -> Shown:
+    return Shown(View.of(seen), made().result)
+
+
+def _shown_anchor(anchor: Once[Anchor]) -> Shown:
+    found = anchor()
+    return Shown(found.view, found.result)
 
 
 def _cost(made: Once[Made]) -> Cost:

@@ -82,9 +82,9 @@ def _step(
     fresh = interleaved(network)
     if state is None:
         return _State(picture, image, fresh, np.ones_like(seen.luma)), network
-    flow = find_flow(picture, state.picture)
-    back = find_flow(state.picture, picture)
-    motion = judged(picture, state.picture, flow, seen.sigma, back)
+    there = state.picture.like(picture)
+    flow, back = find_flow(picture, there), find_flow(there, picture)
+    motion = judged(picture, there, flow, seen.sigma, back)
     height, width = fresh.shape[:2]
     # Clipped from below too: the kernel undershoots.
     history = motion.confidence * warp(state.history, flow) + 1

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from videnhance.core import Image
+from videnhance.kernels.blending import fade_in
 from videnhance.kernels.motion import Floats, Mask
 
 FEATHER = 2
@@ -17,6 +17,8 @@ FEATHER = 2
 
 _ACROSS = 16
 _LEAST_SIDE = 32
+EACH = 1000
+"""Input pixels that may be seen more for a part less, each of which has its own expense."""
 _WHOLE = 0.8
 """Share of a frame's work from which on the whole frame costs no more."""
 
@@ -35,6 +37,12 @@ class Part:
     bottom: int
     right: int
 
+    @classmethod
+    def tile(cls, row: int, column: int, side: int, height: int, width: int) -> Part:
+        """A tile of a frame."""
+        top, left = row * side, column * side
+        return cls(top, left, min(height, top + side), min(width, left + side))
+
     def grown(self, by: int, height: int, width: int) -> Part:
         """With a margin, within the frame."""
         return Part(
@@ -48,6 +56,21 @@ class Part:
     def pixels(self) -> int:
         """Area."""
         return (self.bottom - self.top) * (self.right - self.left)
+
+    def of(self, picture: Floats, scale: int = 1) -> Floats:
+        """What is here of a picture that is `scale` times the input; a view."""
+        return picture[
+            scale * self.top : scale * self.bottom, scale * self.left : scale * self.right
+        ]
+
+    def within(self, outer: Part) -> Part:
+        """The same rectangle, counted from the corner of one around it."""
+        return Part(
+            self.top - outer.top,
+            self.left - outer.left,
+            self.bottom - outer.top,
+            self.right - outer.left,
+        )
 
 
 def tile_means(picture: Floats, scale: int, side: int) -> Floats:
@@ -71,16 +94,16 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
     parts = [
         Part(
             row * side,
-            column * side,
+            first * side,
             min(height, (row + 1) * side),
-            min(width, (column + 1) * side),
+            min(width, last * side),
         )
-        for row, column in np.argwhere(chosen).tolist()
+        for row, first, last in _runs(chosen)
     ]
     whole = Part(0, 0, height, width)
 
     def work(part: Part) -> int:
-        return part.grown(margin, height, width).pixels
+        return part.grown(margin, height, width).pixels + EACH
 
     merged = True
     while merged and len(parts) > 1:
@@ -106,6 +129,13 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
     return parts
 
 
+def _runs(chosen: Mask) -> list[tuple[int, int, int]]:
+    """Chosen neighbours in a row, as (row, first, behind the last)."""
+    edges = np.diff(np.pad(chosen, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    begins, ends = np.argwhere(edges > 0).tolist(), np.argwhere(edges < 0).tolist()
+    return [(row, first, last) for (row, first), (_, last) in zip(begins, ends, strict=True)]
+
+
 def recompute(
     network: Callable[[Image], Image],
     image: Image,
@@ -125,26 +155,35 @@ def recompute(
         outer = part.grown(reach + FEATHER, height, width)
         seen += outer.pixels
         made = network(image[:, outer.top : outer.bottom, outer.left : outer.right])
-        visible = part.grown(FEATHER, height, width)
-        y = slice(scale * (visible.top - outer.top), scale * (visible.bottom - outer.top))
-        x = slice(scale * (visible.left - outer.left), scale * (visible.right - outer.left))
-        weight = _weights(part, visible, scale)
-        target = result[
-            scale * visible.top : scale * visible.bottom,
-            scale * visible.left : scale * visible.right,
-        ]
-        target += weight[..., None] * (np.moveaxis(made[:, y, x], 0, -1) - target)
+        lay(np.moveaxis(made, 0, -1), outer, part, result, scale)
     return seen
 
 
-def _weights(part: Part, visible: Part, scale: int) -> Floats:
-    rows = _ramp(part.top - visible.top, part.bottom - part.top, visible.bottom - part.bottom)
-    columns = _ramp(part.left - visible.left, part.right - part.left, visible.right - part.right)
-    both = rows[:, None] * columns
-    return np.repeat(np.repeat(both, scale, axis=0), scale, axis=1)
+def lay(made: Floats, outer: Part, part: Part, result: Floats, scale: int) -> None:
+    """Lay what was made of `outer` into `result` in place: all of `part`, and fading around it."""
+    height, width = (side // scale for side in result.shape[:2])
+    visible = part.grown(FEATHER, height, width)
+    rows, columns = (np.repeat(ramp, scale) for ramp in ramps(part, visible))
+    fade_in(visible.within(outer).of(made, scale), rows, columns, visible.of(result, scale))
 
 
-def _ramp(before: int, middle: int, after: int) -> NDArray[np.float32]:
-    rise = (np.arange(before, dtype=np.float32) + 0.5) / max(before, 1)
-    fall = (np.arange(after, dtype=np.float32)[::-1] + 0.5) / max(after, 1)
-    return np.concatenate((rise, np.ones(middle, np.float32), fall))
+def ramps(part: Part, outer: Part) -> tuple[Floats, Floats]:
+    """Weights of the rows and columns of `outer`: 1 in `part`, 0 further away than the feather."""
+    return (
+        _ramp(part.top - outer.top, part.bottom - part.top, outer.bottom - part.bottom),
+        _ramp(part.left - outer.left, part.right - part.left, outer.right - part.right),
+    )
+
+
+def _ramp(before: int, middle: int, after: int) -> Floats:
+    rise = np.clip((np.arange(before, dtype=np.float32) + FEATHER + 0.5 - before) / FEATHER, 0, 1)
+    fall = np.clip((FEATHER - 0.5 - np.arange(after, dtype=np.float32)) / FEATHER, 0, 1)
+    return np.concatenate((rise, np.ones(middle, np.float32), fall)).astype(np.float32)
+
+
+def tile_maxima(plane: Floats, side: int) -> Floats:
+    """Largest values of tiles."""
+    rows, columns = (-(-length // side) for length in plane.shape)
+    missing = (rows * side - plane.shape[0], columns * side - plane.shape[1])
+    padded = cv2.copyMakeBorder(plane, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+    return np.asarray(padded.reshape(rows, side, columns, side).max(axis=(1, 3)), np.float32)

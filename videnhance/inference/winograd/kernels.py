@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from videnhance.inference.winograd.compiling import Floats, helper, kernel
 from videnhance.inference.winograd.vectors import (
     LANES,
     PANEL,
@@ -23,6 +22,7 @@ from videnhance.inference.winograd.vectors import (
     prelu,
     store,
 )
+from videnhance.kernels.compiling import Floats, helper, kernel
 
 TILE = 6
 """Side of an output tile."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from videnhance.inference.winograd.compiling import Floats, helper, kernel
 from videnhance.inference.winograd.vectors import (
     LANES,
     QUAD,
@@ -18,6 +17,7 @@ from videnhance.inference.winograd.vectors import (
     spread,
     store,
 )
+from videnhance.kernels.compiling import Floats, helper, kernel
 
 
 @helper

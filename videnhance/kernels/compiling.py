@@ -1,8 +1,8 @@
 """How functions are compiled: once per installation, and so that NaNs survive.
 
 Importing a module with kernels imports numba and loads the compiled code, or compiles it where
-this package, the processor or numba has changed. The code is kept in `__pycache__` beside the
-module, or in the user's cache folder where that is read-only.
+the module's folder, the processor or numba has changed. The code is kept in `__pycache__` beside
+the module, or in the user's cache folder where that is read-only.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,19 +29,27 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "nsz"},
 }
 
-_SOURCES = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
+
+@cache
+def _sources(folder: Path) -> str:
+    """What the modules of a folder say, as a hash."""
+    return hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    ).hexdigest()
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Finds compiled code by the whole package's source, not by that of the kernel's module alone.
+    """Finds compiled code by the source of the kernel's folder, not by that of its module alone.
 
     Were this part of numba to get another name, code would be looked up by the module again.
     """
 
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._folder = Path(function.__code__.co_filename).parent
+
     def _index_key(self, *arguments: Any) -> tuple[Any, ...]:
-        return (*super()._index_key(*arguments), _SOURCES)
+        return (*super()._index_key(*arguments), _sources(self._folder))
 
 
 def kernel(signature: str) -> Callable[[Function], Function]:

@@ -1,0 +1,71 @@
+"""Compiled loops that lay pictures over one another.
+
+Pictures are (H, W, 3) and may be views of larger ones, planes (H, W).
+"""
+
+from __future__ import annotations
+
+from videnhance.kernels.compiling import Floats, kernel
+
+
+@kernel("void(float32[:,:,:], float32[::1], float32[::1], float32[:,:,:])")
+def fade_in(made: Floats, rows: Floats, columns: Floats, target: Floats) -> None:
+    """Lay `made` into `target`, with the weight of its row times that of its column."""
+    height, width, channels = target.shape
+    for y in range(height):
+        for x in range(width):
+            weight = rows[y] * columns[x]
+            for c in range(channels):
+                if weight == 1:
+                    target[y, x, c] = made[y, x, c]
+                else:
+                    target[y, x, c] += weight * (made[y, x, c] - target[y, x, c])
+
+
+@kernel(
+    "void(float32[:,:,:], float32[:,:,:], float32[:,::1], float32[:,::1], float32[:,:,::1], "
+    "float32[:,::1], float32[:,::1])"
+)
+def add_blend(
+    first: Floats,
+    second: Floats,
+    share: Floats,
+    trust: Floats,
+    target: Floats,
+    spread: Floats,
+    added: Floats,
+) -> None:
+    """Add trust·(first + share·(second - first)) to `target`.
+
+    `spread` and `added`, of the size that all is a multiple of, get the mean squares of second -
+    first, and of what was added.
+    """
+    height, width, _ = target.shape
+    scale = height // spread.shape[0]
+    spread[:] = 0
+    added[:] = 0
+    part = 1 / (3 * scale * scale)
+    for y in range(height):
+        for x in range(width):
+            apart, brought = 0.0, 0.0
+            for c in range(3):
+                difference = second[y, x, c] - first[y, x, c]
+                value = trust[y, x] * (first[y, x, c] + share[y, x] * difference)
+                target[y, x, c] += value
+                apart += difference * difference
+                brought += value * value
+            spread[y // scale, x // scale] += apart * part
+            added[y // scale, x // scale] += brought * part
+
+
+@kernel("void(float32[:,::1], float32[:,::1], float32[:,:,:])")
+def draw_towards(luma: Floats, share: Floats, target: Floats) -> None:
+    """Move the BT.709 luma of `target` this share of the way to `luma`; its colour stays."""
+    height, width, _ = target.shape
+    for y in range(height):
+        for x in range(width):
+            red, green, blue = target[y, x, 0], target[y, x, 1], target[y, x, 2]
+            now = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+            change = share[y, x] * (luma[y, x] - now)
+            for c in range(3):
+                target[y, x, c] += change

@@ -1,0 +1,159 @@
+"""Make the frames between two anchors: carry, compute the worst anew, settle, and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from videnhance.core import Image
+from videnhance.kernels.motion import Floats, Mask, interleaved
+from videnhance.temporal.carry import CONTEXT, Anchor, Between, Shown, mean_square
+from videnhance.temporal.control import Cost
+from videnhance.temporal.scenes import Seen
+from videnhance.temporal.tiles import (
+    FEATHER,
+    Part,
+    lay,
+    parts_of,
+    recompute,
+    tile_means,
+    tile_side,
+)
+
+_MARGIN = 0.8
+"""Of the error that is allowed, this much is spent: predictions err."""
+_LOST = 0.03
+"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
+where nothing moves: some 5 % of its gain in dB where that is 4 dB."""
+_LOST_MOVING = 0.06
+"""The same where everything moves, and nobody sees as much."""
+_WORST_TILE = 16.0
+"""How many times the mean error allowed one tile's may be."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The network and its cheap stand-in, both from (3, H, W) to (3, scale·H, scale·W), 0..1."""
+
+    full: Callable[[Image], Image]
+    draft: Callable[[Image], Image]
+    scale: int
+    reach: int
+    """Input pixels around a part that the network must see for it to come out as in the whole."""
+    faithful: bool = False
+    """Whether the network restores rather than invents: then what it adds must not be lost."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished frame, (sH, sW, 3)."""
+
+    result: Floats
+    cost: Cost
+
+
+def fill(
+    networks: Networks,
+    allowed: float,
+    seen: Seen,
+    anchors: tuple[Anchor, Anchor],
+    place: float,
+    correction: float,
+    last: Callable[[], Shown],
+) -> Made:
+    """A frame at `place` of the way from one anchor to the other.
+
+    `allowed` is the mean square error it may have, predictions of which are to be multiplied with
+    `correction`; `last` is asked for the frame before as late as possible.
+    """
+    between = Between(seen, *anchors, place, networks.scale)
+    return _Frame(networks, seen, between).made(allowed, correction, place, last)
+
+
+class _Frame:
+    """What is asked again and again while a frame is made."""
+
+    def __init__(self, networks: Networks, seen: Seen, between: Between) -> None:
+        self._networks, self._seen, self._between = networks, seen, between
+        self._image = seen.frame.data.clip(0, 1)
+        self._height, self._width = self._image.shape[1:]
+        self._side = tile_side(self._height, self._width)
+
+    def made(
+        self, allowed: float, correction: float, place: float, last: Callable[[], Shown]
+    ) -> Made:
+        lost = _LOST * self._between.added
+        moving = self._moving(min(allowed, lost))
+        result, error, moves = self._carried(moving)
+        lost += (_LOST_MOVING - _LOST) * moves * self._between.added
+        predicted = correction * tile_means(error, 1, self._side)
+        chosen = _worst(predicted, _MARGIN * min(allowed, lost))
+        audited = _audited(self._seen.frame.pts, place, chosen)
+        tile = Part.tile(*audited, self._side, self._height, self._width) if audited else None
+        kept = tile.of(result, self._networks.scale).copy() if tile else None
+        cost = self._recomputed(chosen, result)
+        if audited and tile and kept is not None:
+            spent, true = self._truth(tile, result, cost)
+            found = float(mean_square(true - kept.clip(0, 1)).mean())
+            cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
+        for part, outer in moving:
+            self._between.settle(result, part, outer, last())
+        return Made(result, cost)
+
+    def _moving(self, allowed: float) -> list[tuple[Part, Part]]:
+        """Parts that may not be treated as still, each without and with its surroundings."""
+        side = self._side // 2
+        blocks = self._between.moving(allowed, side)
+        parts = parts_of(blocks, side, CONTEXT, self._height, self._width)
+        return [(part, part.grown(CONTEXT + FEATHER, self._height, self._width)) for part in parts]
+
+    def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
+        """The picture without the network's help, its error (H, W), and which share moves."""
+        whole = self._between.still()
+        moves = 0.0
+        for part, outer in moving:
+            carried = self._between.carried(outer, self._networks.draft)
+            lay(carried.result, outer, part, whole.result, self._networks.scale)
+            part.of(whole.error)[:] = part.within(outer).of(carried.error)
+            moves += carried.moving
+        return whole.result, whole.error, min(1.0, moves / (self._height * self._width))
+
+    def _recomputed(self, chosen: Mask, result: Floats) -> Cost:
+        networks = self._networks
+        parts = parts_of(chosen, self._side, networks.reach, self._height, self._width)
+        pixels = recompute(
+            networks.full, self._image, parts, result, reach=networks.reach, scale=networks.scale
+        )
+        return Cost(pixels, self._height * self._width)
+
+    def _truth(self, tile: Part, result: Floats, cost: Cost) -> tuple[int, Floats]:
+        """What the network makes of a tile, and how many input pixels it sees for that."""
+        if cost.pixels == cost.size:
+            return 0, tile.of(result, self._networks.scale)
+        outer = tile.grown(self._networks.reach, self._height, self._width)
+        made = interleaved(
+            self._networks.full(self._image[:, outer.top : outer.bottom, outer.left : outer.right])
+        )
+        return outer.pixels, tile.within(outer).of(made, self._networks.scale)
+
+
+def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
+    """A random carried tile of a frame about half way between anchors."""
+    if not 0.4 < place < 0.7:
+        return None
+    free = np.argwhere(~chosen)
+    if not len(free):
+        return None
+    row, column = free[np.random.default_rng(abs(pts)).integers(len(free))]
+    return int(row), int(column)
+
+
+def _worst(predicted: Floats, allowed: float) -> Mask:
+    """Tiles to compute anew: where most is lost, until the rest keeps within the mean allowed."""
+    order = np.argsort(predicted, axis=None)
+    total = np.cumsum(predicted.ravel()[order]) / predicted.size
+    chosen = predicted.ravel() > _WORST_TILE * allowed
+    chosen[order[total > allowed]] = True
+    return np.asarray(chosen.reshape(predicted.shape), np.bool_)
