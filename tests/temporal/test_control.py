@@ -9,7 +9,7 @@ from videnhance.temporal.control import DISTANCES, LOOKAHEAD, longest_distance
 
 @pytest.mark.parametrize(
     ("height", "width", "scale", "expected"),
-    [(180, 320, 2, 16), (720, 1280, 2, 16), (1080, 1920, 2, 4), (1080, 1920, 4, 2),
+    [(180, 320, 2, 32), (720, 1280, 2, 16), (1080, 1920, 2, 4), (1080, 1920, 4, 2),
      (2160, 3840, 2, 2), (576, 720, 8, 2), (4320, 7680, 8, 2)],
 )  # fmt: skip
 def test_large_pictures_bring_anchors_together(

@@ -118,15 +118,15 @@ def test_twelve_pictures_in_twenty_four_cost_half(view: View, clip: Clip) -> Non
     assert alone.areas == [72 * 96] * 12
 
 
-def test_a_still_costs_a_frame_in_sixteen(view: View, clip: Clip) -> None:
-    """It is lit a little more and less, so that frames are no repeats; 1 and 8 come before 16."""
+def test_a_still_costs_a_frame_in_thirty_two(view: View, clip: Clip) -> None:
+    """It is lit a little more and less, so that frames are no repeats; 16 comes before 32."""
     size = (64, 96)
     still = view(size=size)
-    frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 8 + 6 * 16))
+    frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 16 + 4 * 32))
     made, network = counted(frames)
     assert all(seen.kind is Kind.PLAIN for seen, _ in made[1:])
-    assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 6, abs=1)
-    assert DISTANCES[-1] == 16
+    assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 4, abs=1)
+    assert DISTANCES[-1] == 32
     # What else it sees are audits: a tile of three frames in ten.
     part = (32 + 2 * (_REACH + 2)) ** 2
     audits = network.pixels - whole(network, 64 * 96) * 64 * 96

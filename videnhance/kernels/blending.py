@@ -5,7 +5,11 @@ Pictures are (H, W, 3) and may be views of larger ones, planes (H, W).
 
 from __future__ import annotations
 
-from videnhance.kernels.compiling import Floats, kernel
+from typing import Any
+
+import numpy as np
+
+from videnhance.kernels.compiling import Floats, helper, kernel
 
 
 @kernel("void(float32[:,:,:], float32[::1], float32[::1], float32[:,:,:])")
@@ -58,14 +62,46 @@ def add_blend(
             added[y // scale, x // scale] += brought * part
 
 
+@helper
+def _luma(picture: Any, y: Any, x: Any) -> Any:
+    """BT.709, whatever the picture's own matrix: for comparing only."""
+    return (
+        np.float32(0.2126) * picture[y, x, 0]
+        + np.float32(0.7152) * picture[y, x, 1]
+        + np.float32(0.0722) * picture[y, x, 2]
+    )
+
+
 @kernel("void(float32[:,::1], float32[:,::1], float32[:,:,:])")
 def draw_towards(luma: Floats, share: Floats, target: Floats) -> None:
-    """Move the BT.709 luma of `target` this share of the way to `luma`; its colour stays."""
+    """Move the luma of `target` this share of the way to `luma`; its colour stays."""
     height, width, _ = target.shape
     for y in range(height):
         for x in range(width):
-            red, green, blue = target[y, x, 0], target[y, x, 1], target[y, x, 2]
-            now = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-            change = share[y, x] * (luma[y, x] - now)
+            change = share[y, x] * (luma[y, x] - _luma(target, y, x))
+            for c in range(3):
+                target[y, x, c] += change
+
+
+@kernel("void(float32[:,:,::1], float32[:,::1], float32[:,::1])")
+def measure_detail(picture: Floats, plain: Floats, energy: Floats) -> None:
+    """Mean square, over the pixels of a smaller plane, of what the luma has beyond `plain`."""
+    height, width, _ = picture.shape
+    scale = height // energy.shape[0]
+    part = np.float32(1 / scale**2)
+    energy[:] = 0
+    for y in range(height):
+        for x in range(width):
+            detail = _luma(picture, y, x) - plain[y, x]
+            energy[y // scale, x // scale] += part * detail * detail
+
+
+@kernel("void(float32[:,::1], float32[:,::1], float32[:,:,::1])")
+def strengthen_detail(plain: Floats, gain: Floats, target: Floats) -> None:
+    """Multiply what the luma of `target` has beyond `plain`; its colour stays."""
+    height, width, _ = target.shape
+    for y in range(height):
+        for x in range(width):
+            change = (gain[y, x] - 1) * (_luma(target, y, x) - plain[y, x])
             for c in range(3):
                 target[y, x, c] += change

@@ -39,7 +39,9 @@ def interleaved(image: Image) -> Floats:
 
 def planar(picture: Floats) -> Image:
     """(H, W, 3) as (3, H, W)."""
-    return np.asarray(cv2.split(picture), np.float32)
+    result = np.empty((3, *picture.shape[:2]), np.float32)
+    cv2.split(picture, list(result))
+    return result
 
 
 def luma(image: Image) -> Floats:

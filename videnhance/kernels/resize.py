@@ -36,8 +36,10 @@ def resize(image: Image, height: int, width: int) -> Image:
 
 def enlarge_linear(image: Image, height: int, width: int) -> Image:
     """Enlarge (3, H, W) to (3, height, width) by straight lines: ten times quicker, and softer."""
-    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in image]
-    return np.asarray(planes, np.float32)
+    result = np.empty((len(image), height, width), np.float32)
+    for plane, out in zip(image, result, strict=True):
+        cv2.resize(plane, (width, height), out, interpolation=cv2.INTER_LINEAR)
+    return result
 
 
 def _turned(plane: _Plane) -> _Plane:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -32,6 +33,7 @@ _FULL_RANGE, _LIMITED_RANGE = 2, 1
 _AS_BT601 = {int(m): int(Matrix.BT470BG) for m in (Matrix.SMPTE170M, Matrix.YCGCO)}
 
 _Small = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,19 @@ def compare_frames(
     with (
         Decoder(old, read_timeline(old, stop=stop)) as decoder,
         Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
+        ThreadPoolExecutor(1) as aside,
     ):
-        pairs = zip_longest(decoder.pictures(_WHOLE), decoder_new.pictures(_WHOLE))
+        made = ((b, shrink_new(b[0].frame)) for b in decoder_new.pictures(_WHOLE))
+        pairs = zip_longest(decoder.pictures(_WHOLE), _ahead(made, aside))
         for number, (a, b) in enumerate(pairs):
             stop()
             if a is not None:
                 times.ticks.append(a[0].pts)
             if b is not None:
-                times_new.ticks.append(b[0].pts)
+                times_new.ticks.append(b[0][0].pts)
             if a is None or b is None:
                 continue
-            small, small_new = shrink(a[0].frame), shrink_new(b[0].frame)
+            small, small_new = shrink(a[0].frame), b[1]
             album += small.tobytes()
             difference = float(_differences(small[None], small_new)[0])
             if difference > worst.difference:
@@ -92,6 +96,14 @@ def compare_frames(
     if worst.difference >= _SUSPECT:
         worst = replace(worst, other=_other(album, portrait, worst))
     return Reading(times, decoder.losses), Reading(times_new, decoder_new.losses), worst
+
+
+def _ahead(items: Iterator[T], aside: Executor) -> Iterator[T]:
+    """The same items, the next of which is being made on another thread meanwhile."""
+    coming = aside.submit(next, items, None)
+    while (item := coming.result()) is not None:
+        coming = aside.submit(next, items, None)
+        yield item
 
 
 def _other(album: bytearray, portrait: _Small, worst: Likeness) -> int | None:

@@ -236,7 +236,8 @@ class Upscale:
             made = drafts(image, height, width) if drafts else resize(image, height, width)
             return made.clip(0, 1)
 
-        networks = Networks(full, draft, scale, passes.reach, passes.faithful)
+        # Half of where the network's influence ends is enough for what is far from exact anyway.
+        networks = Networks(full, draft, scale, -(-passes.reach // 2), passes.faithful)
         reuse = Reuse(networks, self.reuse_quality, longest)
         tasks = reuse.tasks(_noted(scenes(frames), rt))
         # Anchors take long: what lies between the earlier ones is done meanwhile.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from videnhance.core import Image
-from videnhance.kernels.blending import add_blend, draw_towards
+from videnhance.kernels.blending import add_blend, draw_towards, measure_detail, strengthen_detail
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -22,8 +22,9 @@ from videnhance.kernels.motion import (
 )
 from videnhance.temporal.flow import LumaPicture, find_flow, judged
 from videnhance.temporal.once import Once
+from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
-from videnhance.temporal.tiles import Part, ramps, tile_maxima, tile_means
+from videnhance.temporal.tiles import ramps, tile_maxima, tile_means
 
 CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
@@ -32,10 +33,20 @@ _STILL = 2.0
 _STILL_SPOT = 8.0
 """The same of any few pixels in it."""
 _SPOT = 5
+_LOOKED_AT = 16
 _REMAINS = 1.0
 """Share of the change's mean square that remains as error where it is enlarged plainly."""
-_KEPT = 0.5
+_KEPT = 0.65
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
+_MOVES = 2.0
+"""Pixels of displacement to both anchors, summed, from which on something moves."""
+_FAINT = np.float32(1e-6)
+"""Mean square of detail that needs no strength."""
+_STRONGEST = 1.2
+"""What detail is multiplied with at most."""
+_AROUND = 33
+"""Pixels across which the strength of detail is averaged."""
+_LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,9 @@ class Anchor:
     """Needed where something moves between this anchor and another."""
     added: Once[float]
     """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
+
+    strength: Once[Floats]
+    """Mean square of what its luma has beyond plain enlargement, around each pixel, (H, W)."""
 
 
 @dataclass(frozen=True)
@@ -176,20 +190,47 @@ class Between:
         kept = np.float32(_KEPT) * motion.confidence * rows[:, None] * columns
         draw_towards(expected, stretched(kept, height, width), target)
 
+    def strengthen(self, result: Floats) -> None:
+        """Give the finished picture's detail the strength that the anchors' has, in place.
+
+        The mean of two details is weaker than either, most so half way: without this the picture
+        would soften and sharpen from anchor to anchor.
+        """
+        plain = stretched(self._here.luma.luma, *result.shape[:2])
+        now = _detail_strength(result, plain, self._here.luma.luma.shape)
+        before, after = (anchor.strength() for anchor in self._anchors)
+        wanted = before + np.float32(self._place) * (after - before)
+        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(1, _STRONGEST)
+        strengthen_detail(plain, stretched(gain, *result.shape[:2]), result)
+
+
+def detail_strength(result: Floats, luma: Floats) -> Floats:
+    """Mean square of what the luma of `result` has beyond plain enlargement, (H, W)."""
+    return _detail_strength(result, stretched(luma, *result.shape[:2]), luma.shape)
+
+
+def _detail_strength(result: Floats, plain: Floats, size: tuple[int, ...]) -> Floats:
+    energy = np.empty(size, np.float32)
+    measure_detail(result, plain, energy)
+    return box(energy, _AROUND)
+
 
 def brightness(picture: Floats) -> Floats:
     """BT.709 luma of (H, W, 3)."""
     return np.asarray(cv2.transform(picture, _LUMA), np.float32)
 
 
-_LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
-
-_MOVES = 2.0
-"""Pixels of displacement to both anchors, summed, from which on something moves."""
-
-
 def _mixed(before: Floats, after: Floats, place: float) -> Floats:
     return np.asarray(cv2.addWeighted(before, 1 - place, after, place, 0), np.float32)
+
+
+def changed(before: Seen, after: Seen, allowed: float) -> float:
+    """Share of the picture where two frames are too unlike for what lies between them to be still.
+
+    `allowed` is the mean square error that may be left.
+    """
+    square = np.square(after.luma - before.luma)
+    return float(np.mean(tile_means(square, 1, _LOOKED_AT) > _STILL * allowed))
 
 
 def mean_square(picture: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ import numpy as np
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import LONGEST_FLASH
 
-DISTANCES = (1, 2, 4, 8, 16)
+DISTANCES = (1, 2, 4, 8, 16, 32)
 """Frames from one anchor to the next."""
 LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
 """Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
 _HELD = 1_500_000_000
 """Bytes that frames on their way may take."""
-_FIRST = 3  # index of the distance that a scene begins with
-_DEAR = 0.7
-"""Share of carried frames that the network sees all the same, from which on none is carried."""
+_BEGINNINGS = ((0.5, 16), (0.9, 8), (1.0, 4))
+"""Up to which share of a scene that has changed after two frames it begins with which distance."""
+_EXPENSE = 0.25
+"""What following the motion of a whole frame takes, as a share of the network's work."""
+_EXPENSE_EACH = 1500
+"""Input pixels that the network would see in the time that a carried frame takes at least."""
 _PATIENCE = 12
 """Anchors in a row without anything between them, before it is tried again."""
 _DOUBT = 4
@@ -64,15 +68,20 @@ class Control:
 
     def __init__(self, longest: int) -> None:
         self._last = max(DISTANCES.index(longest), 1)
-        self._first = self._index = min(_FIRST, self._last)
+        self._index = self._last
         self._spans: deque[tuple[int, Sequence[Once[Cost]]]] = deque()
         self._idle = 0
         self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
 
-    def begin_scene(self) -> None:
-        """What was learned of the last scene's motion does not hold for the next."""
-        self._index, self._idle = self._first, 0
+    def begin_scene(self, changed: float) -> int:
+        """The first distance in a scene of which this share has changed after two frames.
+
+        What was learned of the last scene's motion does not hold for the next.
+        """
+        wanted = next(n for share, n in _BEGINNINGS if changed <= share)
+        self._index, self._idle = min(DISTANCES.index(wanted), self._last), 0
         self._spans.clear()
+        return DISTANCES[self._index]
 
     def planned(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         """Hear of a span that was to have this distance, and of its carried frames' costs."""
@@ -105,10 +114,16 @@ class Control:
         )
         if distance != DISTANCES[self._index] or not found:
             return
-        share = sum(cost.pixels - cost.audited for cost in found) / sum(cost.size for cost in found)
-        # Of the work, 1/n is anchors, and the rest about doubles with the distance n.
-        if share > min(_DEAR, 2 / distance):
-            self._index -= 1
-            self._idle = 0
-        elif share < 1 / (2 * distance) and self._index < self._last:
-            self._index += 1
+        size = sum(cost.size for cost in found)
+        share = sum(cost.pixels - cost.audited for cost in found) / size
+        expense = _EXPENSE + _EXPENSE_EACH * len(found) / size
+
+        def work(index: int) -> float:
+            """Expected share of the network's work."""
+            n = DISTANCES[index]
+            return 1 / n + (1 - 1 / n) * (min(1.0, share * math.sqrt(n / distance)) + expense)
+
+        # One further at most: that the root tells how much more is lost there is a guess.
+        possible = range(min(self._index + 1, self._last), -1, -1)
+        self._index = min(possible, key=work)
+        self._idle = 0

@@ -11,10 +11,10 @@ from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
 from videnhance.temporal.carry import CONTEXT, Anchor, Between, Shown, mean_square
 from videnhance.temporal.control import Cost
+from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import (
     FEATHER,
-    Part,
     lay,
     parts_of,
     recompute,
@@ -98,8 +98,11 @@ class _Frame:
             spent, true = self._truth(tile, result, cost)
             found = float(mean_square(true - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
-        for part, outer in moving:
-            self._between.settle(result, part, outer, last())
+        if moving:
+            shown = last()
+            for part, outer in moving:
+                self._between.settle(result, part, outer, shown)
+        self._between.strengthen(result)
         return Made(result, cost)
 
     def _moving(self, allowed: float) -> list[tuple[Part, Part]]:

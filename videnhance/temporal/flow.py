@@ -21,8 +21,8 @@ from videnhance.kernels.motion import (
     snapped,
     warp,
 )
+from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import faded
-from videnhance.temporal.tiles import Part
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ from typing import TypeAlias
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, box, interleaved, shrunk
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Detail, Shown, View, mean_square
+from videnhance.temporal.carry import (
+    Anchor,
+    Detail,
+    Shown,
+    View,
+    changed,
+    detail_strength,
+    mean_square,
+)
 from videnhance.temporal.control import DISTANCES, Control, Cost
 from videnhance.temporal.fill import Made, Networks, fill
 from videnhance.temporal.once import Once
@@ -20,6 +28,8 @@ from videnhance.temporal.scenes import Kind, Seen
 
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
+_UNDECIDED = 2
+"""Frames behind a scene's first that are seen before it is decided how far the next anchor is."""
 _AROUND = 9
 """Pixels over which the energy of detail is averaged."""
 
@@ -80,9 +90,37 @@ class Reuse:
     def _groups(self, items: Iterator[Seen]) -> Iterator[_Group]:
         control = Control(self._longest)
         last: _Group | None = None
-        for frames, distance in _spans(items, control):
+        for frames, distance in self._spans(items, control):
             last = self._group(frames, distance, last, control)
             yield last
+
+    def _spans(self, items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
+        """Cut the stream where anchors shall be, and say how far these were to lie apart.
+
+        A scene's first frame stands alone. Many repeats are cut as well, so that few frames are
+        held.
+        """
+        frames: list[Seen] = []
+        first: Seen | None = None
+        distance = new = 0
+        for seen in items:
+            if seen.kind is Kind.CUT:
+                if frames:
+                    yield frames, distance
+                yield [seen], 1
+                first, frames, new, distance = seen, [], 0, _UNDECIDED
+                continue
+            frames.append(seen)
+            new += seen.kind is Kind.PLAIN
+            if first is not None and new == _UNDECIDED:
+                distance = control.begin_scene(changed(first, seen, self.allowed))
+                first = None
+            if new == distance or len(frames) == self._longest:
+                yield frames, distance
+                frames, new = [], 0
+                distance = _UNDECIDED if first is not None else control.distance()
+        if frames:
+            yield frames, distance
 
     def _group(
         self, frames: list[Seen], distance: int, last: _Group | None, control: Control
@@ -130,7 +168,9 @@ class Reuse:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
         detail = Once(partial(self._detail, image, result))
-        return Anchor(view, result, detail, Once(partial(self._added, image, result)))
+        added = Once(partial(self._added, image, result))
+        strength = Once(partial(detail_strength, result, view.luma.luma))
+        return Anchor(view, result, detail, added, strength)
 
     def _detail(self, image: Image, result: Floats) -> Detail:
         detail = result - interleaved(self.networks.draft(image))
@@ -158,30 +198,6 @@ class Reuse:
     ) -> Made:
         anchors = before(), after()
         return fill(self.networks, self.allowed, seen, anchors, place, correction, last)
-
-
-def _spans(items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
-    """Cut the stream where anchors shall be, and say how far these were to lie apart.
-
-    A scene's first frame stands alone. Many repeats are cut as well, so that few frames are held.
-    """
-    frames: list[Seen] = []
-    distance = new = 0
-    for seen in items:
-        if seen.kind is Kind.CUT:
-            if frames:
-                yield frames, distance
-            control.begin_scene()
-            yield [seen], 1
-            frames, new, distance = [], 0, control.distance()
-            continue
-        frames.append(seen)
-        new += seen.kind is Kind.PLAIN
-        if new == distance or len(frames) == DISTANCES[-1]:
-            yield frames, distance
-            frames, new, distance = [], 0, control.distance()
-    if frames:
-        yield frames, distance
 
 
 def _begin(anchor: Once[Anchor]) -> None:

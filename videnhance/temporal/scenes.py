@@ -211,13 +211,19 @@ def fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
 
     The gain stays between a half and 2: what is beyond is something else.
     """
-    spread = float(before.std())
-    gain = float(after.std()) / spread if spread > _STEP else 1.0
+    (mean, spread), (mean_after, spread_after) = _moments(before), _moments(after)
+    gain = spread_after / spread if spread > _STEP else 1.0
     gain = min(max(gain, 0.5), 2.0)
-    offset = float(after.mean()) - gain * float(before.mean())
+    offset = mean_after - gain * mean
     if abs(gain - 1) < 0.01 and abs(offset) < 0.5 * _STEP:
         return np.float32(1), np.float32(0)
     return np.float32(gain), np.float32(offset)
+
+
+def _moments(plane: Floats) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    mean, spread = cv2.meanStdDev(plane)
+    return float(mean[0, 0]), float(spread[0, 0])
 
 
 def faded(before: Floats, after: Floats) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,12 +10,13 @@ import numpy as np
 from videnhance.core import Image
 from videnhance.kernels.blending import fade_in
 from videnhance.kernels.motion import Floats, Mask
+from videnhance.temporal.part import Part
 
 FEATHER = 2
 """Input pixels over which a part that was computed anew fades into what lies around it."""
 
-_ACROSS = 16
-_LEAST_SIDE = 32
+_ACROSS = 24
+_LEAST_SIDE = 16
 EACH = 1000
 """Input pixels that may be seen more for a part less, each of which has its own expense."""
 _WHOLE = 0.8
@@ -24,53 +24,8 @@ _WHOLE = 0.8
 
 
 def tile_side(height: int, width: int) -> int:
-    """Side in input pixels of the tiles that are judged: at most 16 along a frame."""
+    """Side in input pixels of the tiles that are judged: at most 24 along a frame."""
     return max(_LEAST_SIDE, -(-max(height, width) // (8 * _ACROSS)) * 8)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A rectangle of input pixels."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @classmethod
-    def tile(cls, row: int, column: int, side: int, height: int, width: int) -> Part:
-        """A tile of a frame."""
-        top, left = row * side, column * side
-        return cls(top, left, min(height, top + side), min(width, left + side))
-
-    def grown(self, by: int, height: int, width: int) -> Part:
-        """With a margin, within the frame."""
-        return Part(
-            max(0, self.top - by),
-            max(0, self.left - by),
-            min(height, self.bottom + by),
-            min(width, self.right + by),
-        )
-
-    @property
-    def pixels(self) -> int:
-        """Area."""
-        return (self.bottom - self.top) * (self.right - self.left)
-
-    def of(self, picture: Floats, scale: int = 1) -> Floats:
-        """What is here of a picture that is `scale` times the input; a view."""
-        return picture[
-            scale * self.top : scale * self.bottom, scale * self.left : scale * self.right
-        ]
-
-    def within(self, outer: Part) -> Part:
-        """The same rectangle, counted from the corner of one around it."""
-        return Part(
-            self.top - outer.top,
-            self.left - outer.left,
-            self.bottom - outer.top,
-            self.right - outer.left,
-        )
 
 
 def tile_means(picture: Floats, scale: int, side: int) -> Floats:

@@ -1,0 +1,52 @@
+"""Rectangles of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from videnhance.kernels.motion import Floats
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rectangle of input pixels."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @classmethod
+    def tile(cls, row: int, column: int, side: int, height: int, width: int) -> Part:
+        """A tile of a frame."""
+        top, left = row * side, column * side
+        return cls(top, left, min(height, top + side), min(width, left + side))
+
+    def grown(self, by: int, height: int, width: int) -> Part:
+        """With a margin, within the frame."""
+        return Part(
+            max(0, self.top - by),
+            max(0, self.left - by),
+            min(height, self.bottom + by),
+            min(width, self.right + by),
+        )
+
+    @property
+    def pixels(self) -> int:
+        """Area."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def of(self, picture: Floats, scale: int = 1) -> Floats:
+        """What is here of a picture that is `scale` times the input; a view."""
+        return picture[
+            scale * self.top : scale * self.bottom, scale * self.left : scale * self.right
+        ]
+
+    def within(self, outer: Part) -> Part:
+        """The same rectangle, counted from the corner of one around it."""
+        return Part(
+            self.top - outer.top,
+            self.left - outer.left,
+            self.bottom - outer.top,
+            self.right - outer.left,
+        )
