@@ -47,9 +47,9 @@ def noise(*shape: int, seed: int = 0) -> Image:
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_tiles_are_neither_tiny_nor_many(height: int, width: int) -> None:
     side = tile_side(height, width)
-    assert side >= 32
+    assert side >= 16
     assert side % 8 == 0
-    assert -(-max(height, width) // side) <= 16
+    assert -(-max(height, width) // side) <= 24
 
 
 @settings(max_examples=60, deadline=None)

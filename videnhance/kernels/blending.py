@@ -72,13 +72,23 @@ def _luma(picture: Any, y: Any, x: Any) -> Any:
     )
 
 
-@kernel("void(float32[:,::1], float32[:,::1], float32[:,:,:])")
-def draw_towards(luma: Floats, share: Floats, target: Floats) -> None:
-    """Move the luma of `target` this share of the way to `luma`; its colour stays."""
+@kernel("void(float32[:,::1], float32[:,::1], float64, float32[:,:,:])")
+def draw_towards(luma: Floats, share: Floats, most: float, target: Floats) -> None:
+    """Move the luma of `target` this share of the way to `luma`; its colour stays.
+
+    Less far where that were a mean square of more than `most`.
+    """
     height, width, _ = target.shape
+    way = 0.0
     for y in range(height):
         for x in range(width):
             change = share[y, x] * (luma[y, x] - _luma(target, y, x))
+            way += change * change
+    way /= height * width
+    factor = np.float32(np.sqrt(most / way)) if way > most else np.float32(1)
+    for y in range(height):
+        for x in range(width):
+            change = factor * share[y, x] * (luma[y, x] - _luma(target, y, x))
             for c in range(3):
                 target[y, x, c] += change
 

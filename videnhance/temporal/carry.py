@@ -171,11 +171,12 @@ class Between:
         error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
         return Carried(result, error, float(np.count_nonzero(length > _MOVES)))
 
-    def settle(self, result: Floats, part: Part, outer: Part, last: Shown) -> None:
+    def settle(self, result: Floats, part: Part, outer: Part, last: Shown, most: float) -> None:
         """Draw a part of the finished picture towards the last one's along the motion, in place.
 
         Only in luma, where flicker is seen. Two successive results have their detail from the same
-        anchors, by other ways: this makes one go over into the other.
+        anchors, by other ways: this makes one go over into the other. `most` is the mean square
+        of what it may change.
         """
         here = self._here.luma.part(outer)
         there = last.view.luma.like(self._here.luma).part(outer)
@@ -188,7 +189,7 @@ class Between:
         expected += stretched(change, height, width)
         rows, columns = ramps(part, outer)
         kept = np.float32(_KEPT) * motion.confidence * rows[:, None] * columns
-        draw_towards(expected, stretched(kept, height, width), target)
+        draw_towards(expected, stretched(kept, height, width), most, target)
 
     def strengthen(self, result: Floats) -> None:
         """Give the finished picture's detail the strength that the anchors' has, in place.

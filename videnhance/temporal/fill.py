@@ -22,8 +22,10 @@ from videnhance.temporal.tiles import (
     tile_side,
 )
 
-_MARGIN = 0.8
-"""Of the error that is allowed, this much is spent: predictions err."""
+_MARGIN = 0.75
+"""Of the error that is allowed, this much may come from carrying."""
+_SETTLED = 0.3
+"""And this much from settling."""
 _LOST = 0.03
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 4 dB."""
@@ -84,12 +86,12 @@ class _Frame:
     def made(
         self, allowed: float, correction: float, place: float, last: Callable[[], Shown]
     ) -> Made:
-        lost = _LOST * self._between.added
-        moving = self._moving(min(allowed, lost))
+        added = self._between.added
+        moving = self._moving(min(allowed, _LOST * added))
         result, error, moves = self._carried(moving)
-        lost += (_LOST_MOVING - _LOST) * moves * self._between.added
+        allowed = min(allowed, (_LOST + (_LOST_MOVING - _LOST) * moves) * added)
         predicted = correction * tile_means(error, 1, self._side)
-        chosen = _worst(predicted, _MARGIN * min(allowed, lost))
+        chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(self._seen.frame.pts, place, chosen)
         tile = Part.tile(*audited, self._side, self._height, self._width) if audited else None
         kept = tile.of(result, self._networks.scale).copy() if tile else None
@@ -100,8 +102,9 @@ class _Frame:
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
         if moving:
             shown = last()
+            share = sum(outer.pixels for _, outer in moving) / cost.size
             for part, outer in moving:
-                self._between.settle(result, part, outer, shown)
+                self._between.settle(result, part, outer, shown, _SETTLED * allowed / share)
         self._between.strengthen(result)
         return Made(result, cost)
 
