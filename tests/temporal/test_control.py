@@ -1,10 +1,13 @@
-"""How far anchors may lie apart."""
+"""How far anchors may lie apart, and what audits change."""
 
 from __future__ import annotations
 
 import pytest
 
-from videnhance.temporal.control import DISTANCES, LOOKAHEAD, longest_distance
+from videnhance.temporal.control import DISTANCES, LOOKAHEAD, Control, Cost, longest_distance
+from videnhance.temporal.once import Once
+
+_SIZE = 100_000
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,74 @@ def test_large_pictures_bring_anchors_together(
 
 def test_two_groups_and_a_flash_are_seen_ahead() -> None:
     assert 2 * DISTANCES[-1] < LOOKAHEAD
+
+
+def spent(share: float, *, audited: int = 0, size: int = _SIZE) -> list[Once[Cost]]:
+    """Costs of three carried frames, of which the network saw this share."""
+    return [Once(lambda: Cost(round(share * size) + audited, size, audited)) for _ in range(3)]
+
+
+def distances(control: Control, share: float, *, size: int = _SIZE) -> list[int]:
+    """What a long scene settles to in which every span costs this."""
+    found = [control.distance()]
+    for _ in range(12):
+        control.planned(found[-1], spent(share, size=size) if found[-1] > 1 else [])
+        found.append(control.distance())
+    return found
+
+
+@pytest.mark.parametrize(("changed", "expected"), [(0.0, 16), (0.3, 16), (0.8, 8), (1.0, 4)])
+def test_a_scene_begins_with_what_its_first_frames_promise(changed: float, expected: int) -> None:
+    assert Control(32).begin_scene(changed) == expected
+    assert Control(4).begin_scene(changed) == min(expected, 4)
+
+
+def test_what_costs_nothing_goes_as_far_as_it_may() -> None:
+    control = Control(32)
+    control.begin_scene(0.5)
+    assert distances(control, 0.0)[:4] == [16, 16, 32, 32]
+
+
+def test_what_cannot_be_carried_soon_is_not() -> None:
+    """And is tried again after a while."""
+    control = Control(32)
+    control.begin_scene(1.0)
+    found = distances(control, 1.0)
+    assert found[:2] == [4, 4]
+    assert found[4:] == [1] * len(found[4:])
+    for _ in range(12):
+        control.planned(1, [])
+    assert control.distance() == 1
+    control.planned(1, [])
+    assert control.distance() == 2
+
+
+def test_small_frames_are_carried_less() -> None:
+    """Each has an expense of its own, whatever its size."""
+    large, small = Control(32), Control(32)
+    for control in (large, small):
+        control.begin_scene(0.95)
+    assert distances(large, 0.5)[-1] > 1
+    assert distances(small, 0.5, size=3000)[-1] == 1
+
+
+def test_audits_are_no_reason_to_come_nearer() -> None:
+    control = Control(32)
+    control.begin_scene(0.5)
+    for _ in range(3):
+        control.planned(16, spent(0.0, audited=_SIZE // 2))
+    assert control.distance() == 32
+
+
+def test_predictions_are_corrected_by_and_by() -> None:
+    control = Control(16)
+    control.begin_scene(0.0)
+    assert control.correction() == 1
+    found = []
+    for _ in range(20):
+        control.planned(16, [Once(lambda: Cost(0, _SIZE, 0, 4e-5, 1e-5))])
+        control.distance()
+        found.append(control.correction())
+    assert found == sorted(found)
+    assert 1 < found[1] < 2
+    assert 3 < found[-1] < 4

@@ -14,7 +14,9 @@ from videnhance.temporal.tiles import (
     FEATHER,
     Part,
     parts_of,
+    ramps,
     recompute,
+    tile_maxima,
     tile_means,
     tile_side,
 )
@@ -168,3 +170,20 @@ def test_the_frames_own_edge_needs_no_fading() -> None:
     recompute(Counted(1, 4), image, parts, result, reach=4, scale=1)
     assert np.allclose(result[:32, :32], np.tanh(1))
     assert not result[34:].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes, sizes, st.sampled_from([8, 16, 40]))
+def test_maxima_are_those_of_the_tiles(height: int, width: int, side: int) -> None:
+    plane = noise(height, width)
+    found = tile_maxima(plane, side)
+    assert found.shape == (-(-height // side), -(-width // side))
+    for (row, column), value in np.ndenumerate(found):
+        tile = plane[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        assert value == tile.max()
+
+
+def test_ramps_rise_over_the_feather_and_are_nothing_beyond() -> None:
+    rows, columns = ramps(Part(10, 0, 14, 3), Part(4, 0, 20, 9))
+    assert rows.tolist() == [0] * 4 + [0.25, 0.75] + [1] * 4 + [0.75, 0.25] + [0] * 4
+    assert columns.tolist() == [1, 1, 1, 0.75, 0.25, 0, 0, 0, 0]

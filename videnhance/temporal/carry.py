@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -29,13 +30,13 @@ from videnhance.temporal.tiles import ramps, tile_maxima, tile_means
 CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
 _STILL = 2.0
-"""How many times the error allowed a block's change may be where it counts as still."""
+"""How many times the error allowed that of a block may be where it counts as still."""
 _STILL_SPOT = 8.0
 """The same of any few pixels in it."""
 _SPOT = 5
 _LOOKED_AT = 16
-_REMAINS = 1.0
-"""Share of the change's mean square that remains as error where it is enlarged plainly."""
+_REMAINS_PLAIN, _REMAINS_DRAFTED = 1.0, 0.08
+"""Share of the change's mean square that remains as error where it is enlarged so."""
 _KEPT = 0.65
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _MOVES = 2.0
@@ -47,6 +48,8 @@ _STRONGEST = 1.2
 _AROUND = 33
 """Pixels across which the strength of detail is averaged."""
 _LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
+
+Draft: TypeAlias = Callable[[Image], Image]
 
 
 @dataclass(frozen=True)
@@ -120,26 +123,38 @@ class Between:
         self._change = self._here.image - _mixed(before.view.image, after.view.image, place)
         self._square = mean_square(self._change)
 
-    def moving(self, allowed: float, side: int) -> Mask:
-        """Blocks of `side` input pixels where more has changed than may be enlarged plainly."""
+    def moving(self, allowed: float, side: int, *, drafted: bool) -> Mask:
+        """Blocks of `side` input pixels in which more has changed than `still` makes good."""
+        limit = allowed / (_REMAINS_DRAFTED if drafted else _REMAINS_PLAIN)
         spots = box(self._square, _SPOT)
         return np.asarray(
-            (tile_means(self._square, 1, side) > _STILL * allowed)
-            | (tile_maxima(spots, side) > _STILL_SPOT * allowed),
+            (tile_means(self._square, 1, side) > _STILL * limit)
+            | (tile_maxima(spots, side) > _STILL_SPOT * limit),
             np.bool_,
         )
 
-    def still(self) -> Carried:
-        """The whole frame, as if nothing moved: what changes little is enlarged plainly."""
-        before, after = self._anchors
-        result = _mixed(before.result, after.result, self._place)
-        result += stretched(self._change, *result.shape[:2])
-        return Carried(result, np.float32(_REMAINS) * self._square, 0.0)
+    def still(self, drafted: Floats | None) -> Carried:
+        """The whole frame, as if nothing moved.
 
-    def carried(self, part: Part, draft: Callable[[Image], Image]) -> Carried:
+        What little has changed is enlarged plainly, or as well as the draft of the frame does it
+        where there is one, (sH, sW, 3).
+        """
+        before, after = self._anchors
+        if drafted is None:
+            result = _mixed(before.result, after.result, self._place)
+            result += stretched(self._change, *result.shape[:2])
+            return Carried(result, np.float32(_REMAINS_PLAIN) * self._square, 0.0)
+        result = _mixed(before.detail().picture, after.detail().picture, self._place)
+        result += drafted
+        return Carried(result, np.float32(_REMAINS_DRAFTED) * self._square, 0.0)
+
+    def carried(self, part: Part, drafted: Floats | None, draft: Draft) -> Carried:
         """A part of it, with what the network added to the anchors brought along the motion."""
         here = View(self._here.luma.part(part), part.of(self._here.image))
-        result = interleaved(draft(planar(here.image)))
+        if drafted is None:
+            result = interleaved(draft(planar(here.image)))
+        else:
+            result = part.of(drafted, self._scale).copy()
         height, width = result.shape[:2]
         details, trusts, energies, length = [], [], [], np.zeros_like(here.luma.luma)
         for anchor, like in zip(self._anchors, self._like, strict=True):

@@ -26,10 +26,10 @@ _MARGIN = 0.75
 """Of the error that is allowed, this much may come from carrying."""
 _SETTLED = 0.3
 """And this much from settling."""
-_LOST = 0.03
+_LOST = 0.025
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
-where nothing moves: some 5 % of its gain in dB where that is 4 dB."""
-_LOST_MOVING = 0.06
+where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
+_LOST_MOVING = 0.05
 """The same where everything moves, and nobody sees as much."""
 _WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""
@@ -111,17 +111,20 @@ class _Frame:
     def _moving(self, allowed: float) -> list[tuple[Part, Part]]:
         """Parts that may not be treated as still, each without and with its surroundings."""
         side = self._side // 2
-        blocks = self._between.moving(allowed, side)
+        blocks = self._between.moving(allowed, side, drafted=self._networks.faithful)
         parts = parts_of(blocks, side, CONTEXT, self._height, self._width)
         return [(part, part.grown(CONTEXT + FEATHER, self._height, self._width)) for part in parts]
 
     def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
         """The picture without the network's help, its error (H, W), and which share moves."""
-        whole = self._between.still()
+        networks = self._networks
+        # All of the frame is worth a draft only where nothing that a network adds may be lost.
+        drafted = interleaved(networks.draft(self._image)) if networks.faithful else None
+        whole = self._between.still(drafted)
         moves = 0.0
         for part, outer in moving:
-            carried = self._between.carried(outer, self._networks.draft)
-            lay(carried.result, outer, part, whole.result, self._networks.scale)
+            carried = self._between.carried(outer, drafted, networks.draft)
+            lay(carried.result, outer, part, whole.result, networks.scale)
             part.of(whole.error)[:] = part.within(outer).of(carried.error)
             moves += carried.moving
         return whole.result, whole.error, min(1.0, moves / (self._height * self._width))
