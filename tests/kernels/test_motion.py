@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -231,3 +232,18 @@ def test_codes_are_rounded_and_stay_in_range() -> None:
 def test_a_box_is_a_mean() -> None:
     plane = noise(9, 9)
     assert box(plane, 5)[4, 4] == pytest.approx(plane[2:7, 2:7].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("height", [16, 17, 24, 28, 31, 40])
+@pytest.mark.parametrize("width", [150, 333, 640])
+@pytest.mark.parametrize("upright", [False, True])
+def test_flow_is_found_in_flat_pictures(height: int, width: int, upright: bool) -> None:
+    """OpenCV's search reads beyond its memory there, and the process dies."""
+    noise = np.random.default_rng(0).random((height + 2, width + 3), np.float32)
+    world = eight_bits(cv2.GaussianBlur(noise, (0, 0), 2) * 3 - 1)
+    if upright:
+        world = np.ascontiguousarray(world.T)
+    rows, columns = world.shape[0] - 2, world.shape[1] - 2
+    flow = dense_flow(world[:rows, :columns].copy(), world[1 : rows + 1, 2:].copy())
+    assert flow.shape == (rows, columns, 2)
+    assert np.median(flow, axis=(0, 1)) == pytest.approx([-2, -1], abs=0.3)
