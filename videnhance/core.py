@@ -191,7 +191,7 @@ class Model(Protocol):
     @property
     def reach(self) -> int:
         """Input pixels around a part that it must see for the part to come out as in the whole,
-        to 60 dB."""
+        to 45 dB."""
         ...
 
     @property

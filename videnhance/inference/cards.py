@@ -52,7 +52,7 @@ class Card:
     url: str = ""
     """Folder of the files on the web, for weights that no wheel ships."""
     reach: int | None = None
-    """Input pixels around a part of a frame beyond which the rest changes it by less than 60 dB,
+    """Input pixels around a part of a frame beyond which the rest changes it by less than 45 dB,
     measured; the halo where None. Far smaller, for what is at a halo's edge hardly counts."""
     faithful: bool = False
     """Whether it was trained to restore what was there, not to look sharp."""

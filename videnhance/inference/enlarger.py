@@ -55,7 +55,7 @@ class Enlarger:
 
     @property
     def reach(self) -> int:
-        """Input pixels around a part that it must see for 60 dB, see `core.Model`."""
+        """Input pixels around a part that it must see for 45 dB, see `core.Model`."""
         return self._reach
 
     @property

@@ -22,7 +22,7 @@ class Passes:
         self.faithful = all(network.faithful for network in networks)
         """Whether they restore rather than invent."""
         self.reach = self._reach()
-        """Input pixels around a part that they must see for 60 dB, see `core.Model`."""
+        """Input pixels around a part that they must see for 45 dB, see `core.Model`."""
 
     def _reach(self) -> int:
         reach, scale = 0, 1

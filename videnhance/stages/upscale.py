@@ -236,8 +236,7 @@ class Upscale:
             made = drafts(image, height, width) if drafts else resize(image, height, width)
             return made.clip(0, 1)
 
-        # Half of where the network's influence ends is enough for what is far from exact anyway.
-        networks = Networks(full, draft, scale, -(-passes.reach // 2), passes.faithful)
+        networks = Networks(full, draft, scale, passes.reach, passes.faithful)
         reuse = Reuse(networks, self.reuse_quality, longest)
         tasks = reuse.tasks(_noted(scenes(frames), rt))
         # Anchors take long: what lies between the earlier ones is done meanwhile.
