@@ -93,11 +93,11 @@ class _Frame:
         predicted = correction * tile_means(error, 1, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(self._seen.frame.pts, place, chosen)
-        tile = Part.tile(*audited, self._side, self._height, self._width) if audited else None
-        kept = tile.of(result, self._networks.scale).copy() if tile else None
+        # Whole frames are recomputed in place, so what is to be audited is kept.
+        kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(chosen, result)
-        if audited and tile and kept is not None:
-            spent, true = self._truth(tile, result, cost)
+        if audited and kept is not None:
+            true, spent = self._truth(self._tile(audited), result, cost)
             found = float(mean_square(true - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
         if moving:
@@ -137,15 +137,17 @@ class _Frame:
         )
         return Cost(pixels, self._height * self._width)
 
-    def _truth(self, tile: Part, result: Floats, cost: Cost) -> tuple[int, Floats]:
+    def _tile(self, index: tuple[int, int]) -> Part:
+        return Part.tile(*index, self._side, self._height, self._width)
+
+    def _truth(self, tile: Part, result: Floats, cost: Cost) -> tuple[Floats, int]:
         """What the network makes of a tile, and how many input pixels it sees for that."""
+        networks = self._networks
         if cost.pixels == cost.size:
-            return 0, tile.of(result, self._networks.scale)
-        outer = tile.grown(self._networks.reach, self._height, self._width)
-        made = interleaved(
-            self._networks.full(self._image[:, outer.top : outer.bottom, outer.left : outer.right])
-        )
-        return outer.pixels, tile.within(outer).of(made, self._networks.scale)
+            return tile.of(result, networks.scale), 0
+        outer = tile.grown(networks.reach, self._height, self._width)
+        made = networks.full(self._image[:, outer.top : outer.bottom, outer.left : outer.right])
+        return tile.within(outer).of(interleaved(made), networks.scale), outer.pixels
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
