@@ -314,5 +314,8 @@ def test_compiled_code_is_kept_until_the_package_changes(tmp_path, monkeypatch):
         return sum(function.stats.cache_hits.values())
 
     assert [loaded(), loaded()] == [0, 1]
-    monkeypatch.setattr(compiling, "_sources", lambda folder: "others")
+    ours = compiling._sources(tmp_path)
+    compiling._sources.cache_clear()
+    monkeypatch.setattr(compiling, "__file__", str(tmp_path / "kernels_of_a_test.py"))
+    assert compiling._sources(tmp_path) != ours
     assert [loaded(), loaded()] == [0, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videnhance.temporal.control import DISTANCES, LOOKAHEAD, Control, Cost, longest_distance
+from videnhance.temporal.control import Control, Cost, longest_distance
 from videnhance.temporal.once import Once
 
 _SIZE = 100_000
@@ -21,20 +21,17 @@ def test_large_pictures_bring_anchors_together(
     assert longest_distance(height, width, scale) == expected
 
 
-def test_two_groups_and_a_flash_are_seen_ahead() -> None:
-    assert 2 * DISTANCES[-1] < LOOKAHEAD
-
-
-def spent(share: float, *, audited: int = 0, size: int = _SIZE) -> list[Once[Cost]]:
-    """Costs of three carried frames, of which the network saw this share."""
-    return [Once(lambda: Cost(round(share * size) + audited, size, audited)) for _ in range(3)]
+def spent(share: float, distance: int, *, audited: int = 0, size: int = _SIZE) -> list[Once[Cost]]:
+    """Costs of a span's carried frames, of which the network saw this share."""
+    cost = Cost(round(share * size) + audited, size, audited)
+    return [Once(lambda: cost) for _ in range(distance - 1)]
 
 
 def distances(control: Control, share: float, *, size: int = _SIZE) -> list[int]:
     """What a long scene settles to in which every span costs this."""
     found = [control.distance()]
     for _ in range(12):
-        control.planned(found[-1], spent(share, size=size) if found[-1] > 1 else [])
+        control.planned(found[-1], spent(share, found[-1], size=size))
         found.append(control.distance())
     return found
 
@@ -78,7 +75,7 @@ def test_audits_are_no_reason_to_come_nearer() -> None:
     control = Control(32)
     control.begin_scene(0.5)
     for _ in range(3):
-        control.planned(16, spent(0.0, audited=_SIZE // 2))
+        control.planned(16, spent(0.0, 16, audited=_SIZE // 2))
     assert control.distance() == 32
 
 

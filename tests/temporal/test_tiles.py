@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from videnhance.core import Image
 from videnhance.kernels.motion import interleaved
 from videnhance.temporal.tiles import (
-    EACH,
     FEATHER,
+    PART_COST,
     Part,
     parts_of,
     ramps,
@@ -55,17 +55,14 @@ def test_tiles_are_neither_tiny_nor_many(height: int, width: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(sizes, sizes, st.integers(1, 4), st.sampled_from([8, 32, 40]))
-def test_means_are_those_of_the_tiles(height: int, width: int, scale: int, side: int) -> None:
-    height, width = height // scale + 1, width // scale + 1
-    plane = noise(scale * height, scale * width)
-    found = tile_means(plane, scale, side)
-    rows, columns = -(-height // side), -(-width // side)
-    assert found.shape == (rows, columns)
-    step = scale * side
+@given(sizes, sizes, st.sampled_from([8, 32, 40]))
+def test_means_are_those_of_the_tiles(height: int, width: int, side: int) -> None:
+    plane = noise(height, width)
+    found = tile_means(plane, side)
+    assert found.shape == (-(-height // side), -(-width // side))
     for row in range(height // side):
         for column in range(width // side):
-            tile = plane[row * step : (row + 1) * step, column * step : (column + 1) * step]
+            tile = plane[row * side : (row + 1) * side, column * side : (column + 1) * side]
             assert found[row, column] == pytest.approx(tile.mean(), abs=1e-5)
     assert plane.min() - 1e-5 <= found.min() <= found.max() <= plane.max() + 1e-5
 
@@ -103,7 +100,7 @@ def test_parts_cover_what_is_chosen_and_cost_no_more_than_all(
             for y, x in np.argwhere(chosen)
         )
         costs = [part.grown(reach + FEATHER, height, width).pixels for part in alone]
-        assert work <= sum(costs) + EACH * (len(costs) - len(parts))
+        assert work <= sum(costs) + PART_COST * (len(costs) - len(parts))
 
 
 def test_neighbours_are_put_together_and_strangers_are_not() -> None:
@@ -111,6 +108,15 @@ def test_neighbours_are_put_together_and_strangers_are_not() -> None:
     chosen[0, :3] = True
     chosen[9, 9] = True
     assert parts_of(chosen, 32, 8, 320, 320) == [Part(0, 0, 32, 96), Part(288, 288, 320, 320)]
+
+
+def test_many_scattered_tiles_are_quickly_put_together() -> None:
+    chosen = np.random.default_rng(0).random((60, 100)) < 0.05
+    parts = parts_of(chosen, 16, 4, 960, 1600)
+    covered = np.zeros((60, 100), bool)
+    for part in parts:
+        covered[part.top // 16 : part.bottom // 16, part.left // 16 : part.right // 16] = True
+    assert covered[chosen].all()
 
 
 def test_nearly_all_is_all() -> None:

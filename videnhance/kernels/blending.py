@@ -64,7 +64,7 @@ def add_blend(
 
 @helper
 def _luma(picture: Any, y: Any, x: Any) -> Any:
-    """BT.709, whatever the picture's own matrix: for comparing only."""
+    """BT.709, whatever the picture's own matrix."""
     return (
         np.float32(0.2126) * picture[y, x, 0]
         + np.float32(0.7152) * picture[y, x, 1]
@@ -95,7 +95,7 @@ def draw_towards(luma: Floats, share: Floats, most: float, target: Floats) -> No
 
 @kernel("void(float32[:,:,::1], float32[:,::1], float32[:,::1])")
 def measure_detail(picture: Floats, plain: Floats, energy: Floats) -> None:
-    """Mean square, over the pixels of a smaller plane, of what the luma has beyond `plain`."""
+    """Write into `energy`, a smaller plane, the mean square of what luma has beyond `plain`."""
     height, width, _ = picture.shape
     scale = height // energy.shape[0]
     part = np.float32(1 / scale**2)

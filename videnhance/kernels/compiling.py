@@ -32,10 +32,9 @@ _OPTIONS: dict[str, Any] = {
 
 @cache
 def _sources(folder: Path) -> str:
-    """What the modules of a folder say, as a hash."""
-    return hashlib.sha256(
-        b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    ).hexdigest()
+    """What the modules of a folder say, and this one, as a hash."""
+    paths = (*sorted(folder.glob("*.py")), Path(__file__))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]

@@ -24,8 +24,8 @@ _RED, _GREEN, _BLUE = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
 # would only disturb, and nothing then depends on how OpenCV cuts a picture for as many as it has.
 cv2.setNumThreads(1)
 
-_SMALLEST = 16
-_FLATTEST = 4
+_SMALLEST = 8
+_NARROWEST, _FLATTEST = 16, 4
 _STILL = 0.1
 _BRIGHTNESS = 0.05
 _NOISE = 1.13  # mean absolute difference of two samples with Gaussian noise, over its sigma
@@ -53,6 +53,12 @@ def luma(image: Image) -> Floats:
     return np.asarray(result, np.float32)
 
 
+def luma_of(picture: Floats) -> Floats:
+    """The same of (H, W, 3)."""
+    weights = np.array([[_RED, _GREEN, _BLUE]])
+    return np.asarray(cv2.transform(picture, weights), np.float32)
+
+
 def box(plane: Floats, side: int) -> Floats:
     """Mean over side×side pixels, the edge reflected."""
     return np.asarray(cv2.blur(plane, (side, side)), np.float32)
@@ -76,7 +82,7 @@ def dense_flow(here: NDArray[np.uint8], there: NDArray[np.uint8]) -> Flow:
         return np.zeros((height, width, 2), np.float32)
     # OpenCV halves by the longer side alone, until the shorter one is less than its patches: then
     # it reads what is not there, and the process dies.
-    least = -(-max(height, width) // _FLATTEST)
+    least = max(_NARROWEST, -(-max(height, width) // _FLATTEST))
     missing = (0, max(0, least - height), 0, max(0, least - width))
     if any(missing):
         here, there = (

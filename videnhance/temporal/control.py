@@ -14,9 +14,10 @@ from videnhance.temporal.scenes import LONGEST_FLASH
 
 DISTANCES = (1, 2, 4, 8, 16, 32)
 """Frames from one anchor to the next."""
-LOOKAHEAD = 2 * DISTANCES[-1] + LONGEST_FLASH
-"""Frames: the rest of a group, the next one, whose anchor is begun early, and a suspected flash."""
-_HELD = 1_500_000_000
+LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
+"""Frames: the rest of a group, the next one, whose anchor is begun early, what is handed out while
+that takes its time, and a suspected flash."""
+_HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
 _BEGINNINGS = ((0.5, 16), (0.9, 8), (1.0, 4))
 """Up to which share of a scene that has changed after two frames it begins with which distance."""
@@ -51,11 +52,11 @@ class Cost:
 def longest_distance(height: int, width: int, scale: int) -> int:
     """The largest distance of anchors at which the frames on their way take bearable memory.
 
-    Depends on the sizes alone, so that every machine makes the same. Input frames of two groups
+    Depends on the sizes alone, so that every machine makes the same. Input frames of three groups
     are held with their luma, and the results of one.
     """
     before, after = 17 * height * width, 12 * height * width * scale * scale
-    fitting = [n for n in DISTANCES if 2 * n * before + (n + 4) * after <= _HELD]
+    fitting = [n for n in DISTANCES if 3 * n * before + (n + 4) * after <= _HELD]
     return max([DISTANCES[1], *fitting])
 
 
@@ -114,6 +115,7 @@ class Control:
         )
         if distance != DISTANCES[self._index] or not found:
             return
+        actual = len(found) + 1  # repeats, or the end of a scene, may have cut the span short
         size = sum(cost.size for cost in found)
         share = sum(cost.pixels - cost.audited for cost in found) / size
         expense = _EXPENSE + _EXPENSE_EACH * len(found) / size
@@ -121,7 +123,7 @@ class Control:
         def work(index: int) -> float:
             """Expected share of the network's work."""
             n = DISTANCES[index]
-            return 1 / n + (1 - 1 / n) * (min(1.0, share * math.sqrt(n / distance)) + expense)
+            return 1 / n + (1 - 1 / n) * (min(1.0, share * math.sqrt(n / actual)) + expense)
 
         # One further at most: that the root tells how much more is lost there is a guess.
         possible = range(min(self._index + 1, self._last), -1, -1)

@@ -1,4 +1,4 @@
-"""Make the frames between two anchors: carry, compute the worst anew, settle, and audit."""
+"""Make the frames between two anchors: carry, compute the worst anew, audit, and smooth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
-from videnhance.temporal.carry import CONTEXT, Anchor, Between, Shown, mean_square
+from videnhance.temporal.carry import Anchor, Between, Shown, mean_square
 from videnhance.temporal.control import Cost
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -22,10 +22,10 @@ from videnhance.temporal.tiles import (
     tile_side,
 )
 
-_MARGIN = 0.75
-"""Of the error that is allowed, this much may come from carrying."""
-_SETTLED = 0.3
-"""And this much from settling."""
+_CONTEXT = 6
+"""Input pixels around a part that moves which are looked at as well."""
+_MARGIN, _SMOOTHED = 0.7, 0.3
+"""Of the error that is allowed, what may come from carrying, and from smoothing in time."""
 _LOST = 0.025
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -37,7 +37,7 @@ _WORST_TILE = 16.0
 
 @dataclass(frozen=True)
 class Networks:
-    """The network and its cheap stand-in, both from (3, H, W) to (3, scale·H, scale·W), 0..1."""
+    """The network and its cheap stand-in, both from (3, H, W), 0..1, to (3, scale·H, scale·W)."""
 
     full: Callable[[Image], Image]
     draft: Callable[[Image], Image]
@@ -56,75 +56,66 @@ class Made:
     cost: Cost
 
 
-def fill(
-    networks: Networks,
-    allowed: float,
-    seen: Seen,
-    anchors: tuple[Anchor, Anchor],
-    place: float,
-    correction: float,
-    last: Callable[[], Shown],
-) -> Made:
-    """A frame at `place` of the way from one anchor to the other.
+class Inner:
+    """A frame at `place` of the way from one anchor to the other, in the making."""
 
-    `allowed` is the mean square error it may have, predictions of which are to be multiplied with
-    `correction`; `last` is asked for the frame before as late as possible.
-    """
-    between = Between(seen, *anchors, place, networks.scale)
-    return _Frame(networks, seen, between).made(allowed, correction, place, last)
-
-
-class _Frame:
-    """What is asked again and again while a frame is made."""
-
-    def __init__(self, networks: Networks, seen: Seen, between: Between) -> None:
-        self._networks, self._seen, self._between = networks, seen, between
+    def __init__(
+        self, networks: Networks, seen: Seen, anchors: tuple[Anchor, Anchor], place: float
+    ) -> None:
+        self._networks, self._pts, self._place = networks, seen.frame.pts, place
         self._image = seen.frame.data.clip(0, 1)
         self._height, self._width = self._image.shape[1:]
         self._side = tile_side(self._height, self._width)
+        self._added = min(anchor.added() for anchor in anchors)
+        # All of a frame is worth a draft only where nothing that a network adds may be lost.
+        drafted = self._draft(self._whole) if networks.faithful else None
+        self._between = Between(seen, anchors, place, drafted)
 
-    def made(
-        self, allowed: float, correction: float, place: float, last: Callable[[], Shown]
-    ) -> Made:
-        added = self._between.added
-        moving = self._moving(min(allowed, _LOST * added))
+    @property
+    def _whole(self) -> Part:
+        return Part(0, 0, self._height, self._width)
+
+    def made(self, allowed: float, correction: float, last: Callable[[], Shown]) -> Made:
+        """Finish it.
+
+        `allowed` is the mean square error it may have, predictions of which are to be multiplied
+        with `correction`; `last` is asked for the frame before as late as possible.
+        """
+        moving = self._moving(min(allowed, _LOST * self._added))
         result, error, moves = self._carried(moving)
-        allowed = min(allowed, (_LOST + (_LOST_MOVING - _LOST) * moves) * added)
-        predicted = correction * tile_means(error, 1, self._side)
+        allowed = min(allowed, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
+        predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
-        audited = _audited(self._seen.frame.pts, place, chosen)
-        # Whole frames are recomputed in place, so what is to be audited is kept.
+        audited = _audited(self._pts, self._place, chosen)
         kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(chosen, result)
         if audited and kept is not None:
             true, spent = self._truth(self._tile(audited), result, cost)
-            found = float(mean_square(true - kept.clip(0, 1)).mean())
+            found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
         if moving:
-            shown = last()
             share = sum(outer.pixels for _, outer in moving) / cost.size
-            for part, outer in moving:
-                self._between.settle(result, part, outer, shown, _SETTLED * allowed / share)
+            self._between.smooth(result, moving, last(), _SMOOTHED * allowed / share)
         self._between.strengthen(result)
         return Made(result, cost)
+
+    def _draft(self, part: Part) -> Floats:
+        return interleaved(self._networks.draft(part.of_planes(self._image)))
 
     def _moving(self, allowed: float) -> list[tuple[Part, Part]]:
         """Parts that may not be treated as still, each without and with its surroundings."""
         side = self._side // 2
-        blocks = self._between.moving(allowed, side, drafted=self._networks.faithful)
-        parts = parts_of(blocks, side, CONTEXT, self._height, self._width)
-        return [(part, part.grown(CONTEXT + FEATHER, self._height, self._width)) for part in parts]
+        blocks = self._between.moving(allowed, side)
+        parts = parts_of(blocks, side, _CONTEXT, self._height, self._width)
+        return [(part, part.grown(_CONTEXT + FEATHER, self._height, self._width)) for part in parts]
 
     def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
         """The picture without the network's help, its error (H, W), and which share moves."""
-        networks = self._networks
-        # All of the frame is worth a draft only where nothing that a network adds may be lost.
-        drafted = interleaved(networks.draft(self._image)) if networks.faithful else None
-        whole = self._between.still(drafted)
+        whole = self._between.still()
         moves = 0.0
         for part, outer in moving:
-            carried = self._between.carried(outer, drafted, networks.draft)
-            lay(carried.result, outer, part, whole.result, networks.scale)
+            carried = self._between.carried(outer, self._draft)
+            lay(carried.result, outer, part, whole.result, self._networks.scale)
             part.of(whole.error)[:] = part.within(outer).of(carried.error)
             moves += carried.moving
         return whole.result, whole.error, min(1.0, moves / (self._height * self._width))
@@ -138,7 +129,9 @@ class _Frame:
         return Cost(pixels, self._height * self._width)
 
     def _tile(self, index: tuple[int, int]) -> Part:
-        return Part.tile(*index, self._side, self._height, self._width)
+        top, left = (self._side * at for at in index)
+        bottom, right = top + self._side, left + self._side
+        return Part(top, left, min(self._height, bottom), min(self._width, right))
 
     def _truth(self, tile: Part, result: Floats, cost: Cost) -> tuple[Floats, int]:
         """What the network makes of a tile, and how many input pixels it sees for that."""
@@ -146,8 +139,8 @@ class _Frame:
         if cost.pixels == cost.size:
             return tile.of(result, networks.scale), 0
         outer = tile.grown(networks.reach, self._height, self._width)
-        made = networks.full(self._image[:, outer.top : outer.bottom, outer.left : outer.right])
-        return tile.within(outer).of(interleaved(made), networks.scale), outer.pixels
+        made = interleaved(networks.full(outer.of_planes(self._image)))
+        return tile.within(outer).of(made, networks.scale), outer.pixels
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:

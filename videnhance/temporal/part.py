@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from videnhance.core import Image
 from videnhance.kernels.motion import Floats
 
 
@@ -15,12 +16,6 @@ class Part:
     left: int
     bottom: int
     right: int
-
-    @classmethod
-    def tile(cls, row: int, column: int, side: int, height: int, width: int) -> Part:
-        """A tile of a frame."""
-        top, left = row * side, column * side
-        return cls(top, left, min(height, top + side), min(width, left + side))
 
     def grown(self, by: int, height: int, width: int) -> Part:
         """With a margin, within the frame."""
@@ -41,6 +36,10 @@ class Part:
         return picture[
             scale * self.top : scale * self.bottom, scale * self.left : scale * self.right
         ]
+
+    def of_planes(self, image: Image) -> Image:
+        """What is here of an input (3, H, W); a view."""
+        return image[:, self.top : self.bottom, self.left : self.right]
 
     def within(self, outer: Part) -> Part:
         """The same rectangle, counted from the corner of one around it."""

@@ -10,19 +10,19 @@ from functools import partial
 from typing import TypeAlias
 
 from videnhance.core import Image
-from videnhance.kernels.motion import Floats, box, interleaved, shrunk
+from videnhance.kernels.motion import Floats, box, interleaved, shrunk, stretched
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import (
     Anchor,
     Detail,
     Shown,
-    View,
     changed,
     detail_strength,
     mean_square,
 )
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.fill import Made, Networks, fill
+from videnhance.temporal.fill import Inner, Made, Networks
+from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Kind, Seen
 
@@ -30,7 +30,9 @@ Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
 _UNDECIDED = 2
 """Frames behind a scene's first that are seen before it is decided how far the next anchor is."""
-_AROUND = 9
+_MOST_REPEATS = 16
+"""Frames of a group at least, where most repeat what was before."""
+_ENERGY_SIDE = 9
 """Pixels over which the energy of detail is averaged."""
 
 
@@ -115,7 +117,7 @@ class Reuse:
             if first is not None and new == _UNDECIDED:
                 distance = control.begin_scene(changed(first, seen, self.allowed))
                 first = None
-            if new == distance or len(frames) == self._longest:
+            if new == distance or len(frames) == max(self._longest, _MOST_REPEATS):
                 yield frames, distance
                 frames, new = [], 0
                 distance = _UNDECIDED if first is not None else control.distance()
@@ -164,17 +166,20 @@ class Reuse:
         return _Group(entries, anchor, bool(new), shown)
 
     def _anchor(self, seen: Seen) -> Anchor:
-        view = View.of(seen)
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
-        detail = Once(partial(self._detail, image, result))
-        added = Once(partial(self._added, image, result))
-        strength = Once(partial(detail_strength, result, view.luma.luma))
-        return Anchor(view, result, detail, added, strength)
+        return Anchor(
+            LumaPicture(seen.luma),
+            interleaved(image),
+            result,
+            Once(partial(self._detail, image, result)),
+            Once(partial(self._added, image, result)),
+            Once(partial(_strength, seen.luma, result)),
+        )
 
     def _detail(self, image: Image, result: Floats) -> Detail:
         detail = result - interleaved(self.networks.draft(image))
-        energy = box(shrunk(mean_square(detail), *image.shape[1:]), _AROUND)
+        energy = box(shrunk(mean_square(detail), *image.shape[1:]), _ENERGY_SIDE)
         return Detail(detail, energy)
 
     def _added(self, image: Image, result: Floats) -> float:
@@ -196,8 +201,8 @@ class Reuse:
         correction: float,
         last: Callable[[], Shown],
     ) -> Made:
-        anchors = before(), after()
-        return fill(self.networks, self.allowed, seen, anchors, place, correction, last)
+        inner = Inner(self.networks, seen, (before(), after()), place)
+        return inner.made(self.allowed, correction, last)
 
 
 def _begin(anchor: Once[Anchor]) -> None:
@@ -212,13 +217,16 @@ def _repeated(seen: Seen, shown: Once[Made]) -> Made:
     return Made(shown().result, Cost(0, seen.luma.size))
 
 
+def _strength(luma: Floats, result: Floats) -> Floats:
+    return detail_strength(result, stretched(luma, *result.shape[:2]), luma.shape)
+
+
 def _shown(seen: Seen, made: Once[Made]) -> Shown:
-    return Shown(View.of(seen), made().result)
+    return Shown(LumaPicture(seen.luma), made().result)
 
 
 def _shown_anchor(anchor: Once[Anchor]) -> Shown:
-    found = anchor()
-    return Shown(found.view, found.result)
+    return Shown(anchor().luma, anchor().result)
 
 
 def _cost(made: Once[Made]) -> Cost:

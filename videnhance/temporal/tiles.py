@@ -17,8 +17,9 @@ FEATHER = 2
 
 _ACROSS = 24
 _LEAST_SIDE = 16
-EACH = 1000
+PART_COST = 1000
 """Input pixels that may be seen more for a part less, each of which has its own expense."""
+_FEW_RUNS = 64
 _WHOLE = 0.8
 """Share of a frame's work from which on the whole frame costs no more."""
 
@@ -28,15 +29,24 @@ def tile_side(height: int, width: int) -> int:
     return max(_LEAST_SIDE, -(-max(height, width) // (8 * _ACROSS)) * 8)
 
 
-def tile_means(picture: Floats, scale: int, side: int) -> Floats:
-    """Means over tiles of `side` input pixels, of a plane that is `scale` times the input."""
-    height, width = picture.shape
-    step = side * scale
-    rows, columns = -(-height // step), -(-width // step)
-    # The last tiles are smaller: what they lack is filled with their edge.
-    missing = (rows * step - height, columns * step - width)
-    padded = cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(padded, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+def tile_means(plane: Floats, side: int) -> Floats:
+    """Means over tiles of side×side pixels; the last ones are filled up with their edge."""
+    tiled = _tiled(plane, side)
+    size = (tiled.shape[1] // side, tiled.shape[0] // side)
+    return np.asarray(cv2.resize(tiled, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def tile_maxima(plane: Floats, side: int) -> Floats:
+    """Largest values of the same tiles."""
+    tiled = _tiled(plane, side)
+    rows, columns = (length // side for length in tiled.shape)
+    return np.asarray(tiled.reshape(rows, side, columns, side).max(axis=(1, 3)), np.float32)
+
+
+def _tiled(plane: Floats, side: int) -> Floats:
+    missing = [-length % side for length in plane.shape]
+    padded = cv2.copyMakeBorder(plane, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.float32)
 
 
 def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> list[Part]:
@@ -47,18 +57,13 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
     """
     margin = reach + FEATHER
     parts = [
-        Part(
-            row * side,
-            first * side,
-            min(height, (row + 1) * side),
-            min(width, last * side),
-        )
-        for row, first, last in _runs(chosen)
+        Part(top * side, left * side, min(height, bottom * side), min(width, right * side))
+        for top, left, bottom, right in _rectangles(chosen)
     ]
     whole = Part(0, 0, height, width)
 
     def work(part: Part) -> int:
-        return part.grown(margin, height, width).pixels + EACH
+        return part.grown(margin, height, width).pixels + PART_COST
 
     merged = True
     while merged and len(parts) > 1:
@@ -84,11 +89,14 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
     return parts
 
 
-def _runs(chosen: Mask) -> list[tuple[int, int, int]]:
-    """Chosen neighbours in a row, as (row, first, behind the last)."""
+def _rectangles(chosen: Mask) -> list[tuple[int, int, int, int]]:
+    """Chosen tiles as (top, left, bottom, right): runs in rows, or, of many, what is connected."""
     edges = np.diff(np.pad(chosen, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     begins, ends = np.argwhere(edges > 0).tolist(), np.argwhere(edges < 0).tolist()
-    return [(row, first, last) for (row, first), (_, last) in zip(begins, ends, strict=True)]
+    if len(begins) <= _FEW_RUNS:
+        return [(y, left, y + 1, right) for (y, left), (_, right) in zip(begins, ends, strict=True)]
+    _, _, found, _ = cv2.connectedComponentsWithStats(chosen.astype(np.uint8), connectivity=8)
+    return [(y, x, y + rows, x + columns) for x, y, columns, rows, _ in found[1:].tolist()]
 
 
 def recompute(
@@ -109,7 +117,7 @@ def recompute(
     for part in parts:
         outer = part.grown(reach + FEATHER, height, width)
         seen += outer.pixels
-        made = network(image[:, outer.top : outer.bottom, outer.left : outer.right])
+        made = network(outer.of_planes(image))
         lay(np.moveaxis(made, 0, -1), outer, part, result, scale)
     return seen
 
@@ -134,11 +142,3 @@ def _ramp(before: int, middle: int, after: int) -> Floats:
     rise = np.clip((np.arange(before, dtype=np.float32) + FEATHER + 0.5 - before) / FEATHER, 0, 1)
     fall = np.clip((FEATHER - 0.5 - np.arange(after, dtype=np.float32)) / FEATHER, 0, 1)
     return np.concatenate((rise, np.ones(middle, np.float32), fall)).astype(np.float32)
-
-
-def tile_maxima(plane: Floats, side: int) -> Floats:
-    """Largest values of tiles."""
-    rows, columns = (-(-length // side) for length in plane.shape)
-    missing = (rows * side - plane.shape[0], columns * side - plane.shape[1])
-    padded = cv2.copyMakeBorder(plane, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
-    return np.asarray(padded.reshape(rows, side, columns, side).max(axis=(1, 3)), np.float32)

@@ -1,0 +1,136 @@
+"""What is done to a frame between two anchors, one step at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from videnhance.core import Frame, Image
+from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
+from videnhance.kernels.resize import resize
+from videnhance.temporal.carry import Anchor, Between, Detail, Shown, changed, detail_strength
+from videnhance.temporal.flow import LumaPicture
+from videnhance.temporal.once import Once
+from videnhance.temporal.part import Part
+from videnhance.temporal.scenes import Kind, Seen
+
+View = Callable[..., Image]
+
+_HEIGHT, _WIDTH = 72, 96
+_WHOLE = Part(0, 0, _HEIGHT, _WIDTH)
+
+
+def seen(image: Image) -> Seen:
+    return Seen(Frame(image, 0), luma(image), Kind.PLAIN, 0.0)
+
+
+def network(image: Image) -> Floats:
+    """Plain enlargement with its detail doubled."""
+    picture = interleaved(resize(image, 2 * image.shape[1], 2 * image.shape[2]))
+    return np.asarray(2 * picture - cv2.blur(picture, (5, 5)), np.float32)
+
+
+def anchor(image: Image) -> Anchor:
+    result, plane = network(image), luma(image)
+    plain = interleaved(resize(image, 2 * image.shape[1], 2 * image.shape[2]))
+    detail = Detail(result - plain, np.zeros_like(plane))
+
+    def strength() -> Floats:
+        return detail_strength(result, stretched(plane, *result.shape[:2]), plane.shape)
+
+    return Anchor(
+        LumaPicture(plane), interleaved(image), result,
+        Once(lambda: detail), Once(lambda: math.inf), Once(strength),
+    )  # fmt: skip
+
+
+def between(image: Image, before: Image, after: Image, place: float = 0.5) -> Between:
+    return Between(seen(image), (anchor(before), anchor(after)), place, None)
+
+
+def noisy(shape: tuple[int, ...], sigma: float, seed: int = 0) -> Floats:
+    return np.random.default_rng(seed).normal(0, sigma, shape).astype(np.float32)
+
+
+def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View) -> None:
+    image = view()
+    frame = between(0.85 * image, image, np.float32(0.7) * image)
+    assert not frame.moving(1e-6, 8).any()
+    still = frame.still()
+    assert np.abs(still.result - network(np.float32(0.85) * image)).max() < 1e-5
+    assert still.error.max() < 1e-9
+
+
+def test_blocks_that_changed_are_told_from_those_that_did_not(view: View) -> None:
+    image = view()
+    now = image.copy()
+    now[:, 20:24, 40:44] += 0.1  # small, but a spot
+    now[:, 48:64, 64:80] += 0.012
+    blocks = between(now, image, image).moving(10**-4.2, 8)
+    assert blocks[2:4, 5:6].any()
+    assert blocks[6:8, 8:10].all()
+    assert not blocks[:, :4].any()
+
+
+def test_what_two_frames_have_in_common_is_known(view: View) -> None:
+    image = view()
+    assert changed(seen(image), seen(image), 1e-5) == 0
+    half = image.copy()
+    half[:, :, 48:] = view(seed=3)[:, :, 48:]
+    assert changed(seen(image), seen(half), 10**-4.2) == pytest.approx(0.5, abs=0.1)
+
+
+def test_flicker_is_drawn_to_what_was_shown(view: View) -> None:
+    """Where nothing moves two thirds of it go, in luma, and nothing outside of the part."""
+    image = view()
+    result = network(image) + noisy((144, 192, 1), 0.01)
+    before = result.copy()
+    part = Part(16, 16, 56, 72)
+    outer = part.grown(8, _HEIGHT, _WIDTH)
+    last = Shown(LumaPicture(luma(image)), network(image))
+    between(image, image, image).smooth(result, [(part, outer)], last, 1.0)
+    flicker, left = (luma_of(part.of(one - network(image), 2)) for one in (before, result))
+    assert left.std() / flicker.std() == pytest.approx(0.35, abs=0.02)
+    around = result.copy()
+    outer.of(around, 2)[:] = outer.of(before, 2)
+    assert np.array_equal(around, before)
+
+
+def test_what_changes_with_the_source_is_no_flicker(view: View) -> None:
+    image = view()
+    darker = np.float32(0.8) * image
+    result = network(darker)
+    last = Shown(LumaPicture(luma(image)), network(image))
+    between(darker, darker, darker).smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
+    assert abs(float((result - network(darker)).mean())) < 0.5 / 255
+
+
+@pytest.mark.parametrize("most", [1e-7, 1e-5])
+def test_smoothing_keeps_within_its_bound(view: View, most: float) -> None:
+    image = view()
+    result = network(image) + noisy((144, 192, 1), 0.02)
+    before = result.copy()
+    last = Shown(LumaPicture(luma(image)), network(image))
+    between(image, image, image).smooth(result, [(_WHOLE, _WHOLE)], last, most)
+    assert np.square(luma_of(result - before)).mean() == pytest.approx(most, rel=0.01)
+
+
+def test_weakened_detail_gets_the_anchors_strength(view: View) -> None:
+    image = view()
+    frame = between(image, image, image)
+    wanted = network(image)
+    plain = stretched(interleaved(image), 144, 192)
+    for share in (1.0, 0.9, 0.5):
+        result = plain + np.float32(share) * (wanted - plain)
+        frame.strengthen(result)
+        expected = min(share * 1.2, 1.0)
+        gained = luma_of(result - plain).std() / luma_of(wanted - plain).std()
+        assert gained == pytest.approx(expected, abs=0.02)
+    strong = plain + np.float32(1.5) * (wanted - plain)
+    kept = strong.copy()
+    frame.strengthen(strong)
+    assert np.allclose(strong, kept, atol=1e-6)
