@@ -19,14 +19,14 @@ LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
 that takes its time, and a suspected flash."""
 _HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
-_BEGINNINGS = ((0.5, 16), (0.9, 8), (1.0, 4))
+_BEGINNINGS = ((0.5, 16), (0.8, 8), (0.95, 4), (1.0, 2))
 """Up to which share of a scene that has changed after two frames it begins with which distance."""
 _EXPENSE = 0.25
 """What following the motion of a whole frame takes, as a share of the network's work."""
 _EXPENSE_EACH = 1500
 """Input pixels that the network would see in the time that a carried frame takes at least."""
 _PATIENCE = 12
-"""Anchors in a row without anything between them, before it is tried again."""
+"""Anchors in a row without anything between them, before it is tried again; then twice as many."""
 _DOUBT = 4
 """Audits that it takes to believe them as much as the predictions."""
 _TRUST = 16
@@ -71,7 +71,7 @@ class Control:
         self._last = max(DISTANCES.index(longest), 1)
         self._index = self._last
         self._spans: deque[tuple[int, Sequence[Once[Cost]]]] = deque()
-        self._idle = 0
+        self._idle, self._patience = 0, _PATIENCE
         self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
 
     def begin_scene(self, changed: float) -> int:
@@ -80,7 +80,8 @@ class Control:
         What was learned of the last scene's motion does not hold for the next.
         """
         wanted = next(n for share, n in _BEGINNINGS if changed <= share)
-        self._index, self._idle = min(DISTANCES.index(wanted), self._last), 0
+        self._index = min(DISTANCES.index(wanted), self._last)
+        self._idle, self._patience = 0, _PATIENCE
         self._spans.clear()
         return DISTANCES[self._index]
 
@@ -106,8 +107,9 @@ class Control:
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         if distance == 1:
             self._idle += 1
-            if self._index == 0 and self._idle >= _PATIENCE:
+            if self._index == 0 and self._idle >= self._patience:
                 self._index, self._idle = 1, 0
+                self._patience *= 2
             return
         found = [cost() for cost in costs]
         self._audits.extend(
@@ -129,3 +131,5 @@ class Control:
         possible = range(min(self._index + 1, self._last), -1, -1)
         self._index = min(possible, key=work)
         self._idle = 0
+        if self._index > 1:
+            self._patience = _PATIENCE
