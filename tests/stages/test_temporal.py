@@ -156,17 +156,17 @@ def test_reuse_is_near_the_network_at_less_work(scale: float, gain: float) -> No
 
 
 def test_a_student_makes_the_drafts() -> None:
-    """One that equals the network leaves what smoothing may, one worse than none leaves more."""
+    """One that equals the network leaves hardly an error, one worse than none leaves more."""
     frames, network = pan(30), Sharp(1)
     wanted = run(Upscale(model=MODEL, temporal="off"), frames, Noting(network))
-    stage = Upscale(model=MODEL, temporal="reuse", reuse_quality=30.0)
+    stage = Upscale(model=MODEL, temporal="reuse", reuse_quality=34.0)
 
     def worst(student: Sharp | None) -> float:
         made = run(stage, frames, Noting(Sharp(1), student))
         return min(ratio(a.data, b.data) for a, b in zip(made, wanted, strict=True))
 
     same, bad = Sharp(1), Sharp(-1)
-    assert worst(same) > 30 + 5
+    print(34, worst(same), worst(None), worst(bad)); assert worst(same) > 30 + 5
     assert 0 < same.pixels <= 30 * 48 * 64
     assert worst(bad) < worst(None) < worst(same)
 
