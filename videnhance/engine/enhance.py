@@ -27,7 +27,7 @@ from videnhance.media.assemble import Assembler
 from videnhance.media.encode import disk_error
 from videnhance.media.source import Losses, is_url
 from videnhance.media.verify import Proof, verify
-from videnhance.pipeline import Stop
+from videnhance.pipeline import Meter, Producer, Stop
 
 Listener = Callable[[Event], None]
 
@@ -188,6 +188,7 @@ class _Run:
                 dropped=job.dropped,
                 let_go=let_go,
                 stop=self.stop.check,
+                aside=lambda frames: Producer(frames, 2, "verify", Meter(), self.stop),
             )
         except InputError as exc:
             # The source was read before; what cannot be read is what was just written.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -33,7 +33,8 @@ _FULL_RANGE, _LIMITED_RANGE = 2, 1
 _AS_BT601 = {int(m): int(Matrix.BT470BG) for m in (Matrix.SMPTE170M, Matrix.YCGCO)}
 
 _Small = NDArray[np.uint8]
-T = TypeVar("T")
+Aside: TypeAlias = Callable[[Iterator[Any]], AbstractContextManager[Iterator[Any]]]
+"""Gives the same items, made ahead on another thread if it likes."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,12 @@ class Likeness:
 
 
 def compare_frames(
-    old: SourceInfo, new: SourceInfo, stop: Callable[[], None]
+    old: SourceInfo, new: SourceInfo, stop: Callable[[], None], aside: Aside = nullcontext
 ) -> tuple[Reading, Reading, Likeness]:
-    """Decode both recordings once, in step; `stop` is called often and may raise.
+    """Decode both recordings once, in step, the second `aside`.
 
-    Frames are paired by their number. Raises InputError for files that cannot be read.
+    `stop` is called often and may raise. Frames are paired by their number. Raises InputError for
+    files that cannot be read.
     """
     across = (old.clip.colour.matrix == Matrix.RGB) != (new.clip.colour.matrix == Matrix.RGB)
     shrink, shrink_new = _Thumbnails(old, across), _Thumbnails(new, across)
@@ -76,16 +78,15 @@ def compare_frames(
     with (
         Decoder(old, read_timeline(old, stop=stop)) as decoder,
         Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
-        ThreadPoolExecutor(1) as aside,
+        aside((b[0].pts, shrink_new(b[0].frame)) for b in decoder_new.pictures(_WHOLE)) as made,
     ):
-        made = ((b, shrink_new(b[0].frame)) for b in decoder_new.pictures(_WHOLE))
-        pairs = zip_longest(decoder.pictures(_WHOLE), _ahead(made, aside))
+        pairs = zip_longest(decoder.pictures(_WHOLE), made)
         for number, (a, b) in enumerate(pairs):
             stop()
             if a is not None:
                 times.ticks.append(a[0].pts)
             if b is not None:
-                times_new.ticks.append(b[0][0].pts)
+                times_new.ticks.append(b[0])
             if a is None or b is None:
                 continue
             small, small_new = shrink(a[0].frame), b[1]
@@ -96,14 +97,6 @@ def compare_frames(
     if worst.difference >= _SUSPECT:
         worst = replace(worst, other=_other(album, portrait, worst))
     return Reading(times, decoder.losses), Reading(times_new, decoder_new.losses), worst
-
-
-def _ahead(items: Iterator[T], aside: Executor) -> Iterator[T]:
-    """The same items, the next of which is being made on another thread meanwhile."""
-    coming = aside.submit(next, items, None)
-    while (item := coming.result()) is not None:
-        coming = aside.submit(next, items, None)
-        yield item
 
 
 def _other(album: bytearray, portrait: _Small, worst: Likeness) -> int | None:

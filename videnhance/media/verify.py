@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from av.stream import Disposition
 
 from videnhance.core import Colour, InputError, Matrix
 from videnhance.media.content import Content, Copy, Description, describe, read_content
-from videnhance.media.likeness import Likeness, Reading, compare_frames
+from videnhance.media.likeness import Aside, Likeness, Reading, compare_frames
 from videnhance.media.side_data import Hdr
 from videnhance.media.source import Losses, StreamInfo
 
@@ -59,15 +60,16 @@ def verify(
     dropped: Sequence[int] = (),
     let_go: Collection[str] = (),
     stop: Callable[[], None] = lambda: None,
+    aside: Aside = nullcontext,
 ) -> Proof:
     """Decode both files and compare. `size` is the width and height the output must have.
 
     Without `size` the picture must keep its shape. `dropped` are source streams that the user
     let go, `let_go` promises that the container was released from; `stop` is called often and
-    may raise. Raises InputError for files that cannot be read.
+    may raise; the output is decoded `aside`. Raises InputError for files that cannot be read.
     """
     before, after = describe(source), describe(output)
-    seen, made, likeness = compare_frames(before.info, after.info, stop)
+    seen, made, likeness = compare_frames(before.info, after.info, stop, aside)
     if not seen.times.ticks or not made.times.ticks:
         empty = output if seen.times.ticks else source
         raise InputError(f"{empty} holds no frame that can be decoded.")

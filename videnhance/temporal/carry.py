@@ -70,7 +70,6 @@ class Anchor:
     """Needed where something moves between this anchor and another, or is drafted."""
     added: Once[float]
     """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
-
     strength: Once[Floats]
     """Mean square of what its luma has beyond plain enlargement, around each pixel, (H, W)."""
 

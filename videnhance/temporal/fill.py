@@ -68,12 +68,8 @@ class Inner:
         self._side = tile_side(self._height, self._width)
         self._added = min(anchor.added() for anchor in anchors)
         # All of a frame is worth a draft only where nothing that a network adds may be lost.
-        drafted = self._draft(self._whole) if networks.faithful else None
+        drafted = interleaved(networks.draft(self._image)) if networks.faithful else None
         self._between = Between(seen, anchors, place, drafted)
-
-    @property
-    def _whole(self) -> Part:
-        return Part(0, 0, self._height, self._width)
 
     def made(self, allowed: float, correction: float, last: Callable[[], Shown]) -> Made:
         """Finish it.
