@@ -1,8 +1,8 @@
 """How functions are compiled: once per installation, and so that NaNs survive.
 
 Importing a module with kernels imports numba and loads the compiled code, or compiles it where
-the module's folder, the processor or numba has changed. The code is kept in `__pycache__` beside
-the module, or in the user's cache folder where that is read-only.
+the module's folder, this one, the processor or numba have changed. The code is kept in
+`__pycache__` beside the module, or in the user's cache folder where that is read-only.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _OPTIONS: dict[str, Any] = {
 
 @cache
 def _sources(folder: Path) -> str:
-    """What the modules of a folder say, and this one, as a hash."""
-    paths = (*sorted(folder.glob("*.py")), Path(__file__))
+    """What the modules of a folder and of this one say, as a hash."""
+    paths = sorted({*folder.glob("*.py"), *Path(__file__).parent.glob("*.py")})
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Finds compiled code by the source of the kernel's folder, not by that of its module alone.
+    """Finds compiled code by the source of whole folders, not by that of its module alone.
 
     Were this part of numba to get another name, code would be looked up by the module again.
     """

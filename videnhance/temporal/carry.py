@@ -9,18 +9,18 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from videnhance.kernels.blending import add_blend, draw_towards, measure_detail, strengthen_detail
+from videnhance.kernels.blending import measure_detail, strengthen_detail
+from videnhance.kernels.carrying import add_brought, draw_towards, fields_of
 from videnhance.kernels.motion import (
     Floats,
     Mask,
     box,
-    enlarged,
     interleaved,
     luma_of,
     stretched,
     warp,
 )
-from videnhance.temporal.flow import LumaPicture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, Motion, find_flow, judged
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -151,37 +151,26 @@ class Between:
             result = draft(part)
         else:
             result = part.of(self._drafted, self._scale).copy()
-        height, width = result.shape[:2]
-        details, trusts, energies, length = [], [], [], np.zeros_like(here.luma)
-        for anchor, like in zip(self._anchors, self._like, strict=True):
-            there = like.part(part)
-            motion = judged(here, there, find_flow(here, there), self._sigma)
-            source = anchor.detail()
-            flow = enlarged(motion.flow, height, width)
-            details.append(warp(part.of(source.picture, self._scale), flow))
-            energies.append(part.of(source.energy))
-            trusts.append(motion.confidence)
-            length += abs(motion.flow).sum(axis=2)
-        near = trusts[0] * np.float32(1 - self._place)
-        far = trusts[1] * np.float32(self._place)
+        first, second = (self._motion(here, like.part(part)) for like in self._like)
+        details = [anchor.detail() for anchor in self._anchors]
+        near = first.confidence * np.float32(1 - self._place)
+        far = second.confidence * np.float32(self._place)
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
-        trust = np.asarray(np.maximum(*trusts), np.float32)
+        trust = np.maximum(first.confidence, second.confidence)
+        fields = fields_of(first.flow, second.flow, share, trust)
         spread, brought = np.empty_like(trust), np.empty_like(trust)
-        add_blend(
-            details[0],
-            details[1],
-            stretched(share, height, width),
-            stretched(trust, height, width),
-            result,
-            spread,
-            brought,
-        )
+        before, after = (part.of(detail.picture, self._scale) for detail in details)
+        add_brought(before, after, fields, result, spread, brought)
         # Two details that err independently differ by the sum of their errors. Where neither can be
         # trusted the draft errs by all that it lacks. The factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
-        lack = np.square(1 - trust) * np.maximum(*energies)
+        lack = np.square(1 - trust) * np.maximum(*(part.of(detail.energy) for detail in details))
         error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
+        length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(result, error, float(np.count_nonzero(length > _MOVES)))
+
+    def _motion(self, here: LumaPicture, there: LumaPicture) -> Motion:
+        return judged(here, there, find_flow(here, there), self._sigma)
 
     def smooth(
         self, result: Floats, parts: list[tuple[Part, Part]], last: Shown, most: float
@@ -194,18 +183,15 @@ class Between:
         """
         like = last.luma.like(self._luma)
         for part, outer in parts:
-            here, there = self._luma.part(outer), like.part(outer)
-            motion = judged(here, there, find_flow(here, there), self._sigma)
-            target = outer.of(result, self._scale)
-            height, width = target.shape[:2]
+            here = self._luma.part(outer)
+            motion = self._motion(here, like.part(outer))
             # Of the light as it was: what a fade has changed must come along.
             change = here.luma - warp(outer.of(last.luma.luma), motion.flow)
-            shown = luma_of(outer.of(last.result, self._scale))
-            expected = warp(shown, enlarged(motion.flow, height, width))
-            expected += stretched(change, height, width)
             rows, columns = ramps(part, outer)
             kept = np.float32(_KEPT) * motion.confidence * rows[:, None] * columns
-            draw_towards(expected, stretched(kept, height, width), most, target)
+            fields = fields_of(motion.flow, change, kept)
+            shown = luma_of(outer.of(last.result, self._scale))
+            draw_towards(shown, fields, most, outer.of(result, self._scale))
 
     def strengthen(self, result: Floats) -> None:
         """Give the finished picture's detail the strength that the anchors' has, in place.

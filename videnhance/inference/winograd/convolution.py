@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videnhance.inference.winograd.kernels import SPAN, STEP, TILE, WEIGHT_TRANSFORM, convolve
-from videnhance.inference.winograd.vectors import LANES, PANEL
+from videnhance.kernels.vectors import LANES, PANEL
 
 Floats = NDArray[np.float32]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from videnhance.inference.winograd.vectors import (
+from videnhance.kernels.compiling import Floats, helper, kernel
+from videnhance.kernels.vectors import (
     LANES,
     PANEL,
     lanes,
@@ -22,7 +23,6 @@ from videnhance.inference.winograd.vectors import (
     prelu,
     store,
 )
-from videnhance.kernels.compiling import Floats, helper, kernel
 
 TILE = 6
 """Side of an output tile."""

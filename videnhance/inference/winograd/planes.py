@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from videnhance.inference.winograd.vectors import (
+from videnhance.kernels.compiling import Floats, helper, kernel
+from videnhance.kernels.vectors import (
     LANES,
     QUAD,
     lanes,
@@ -17,7 +18,6 @@ from videnhance.inference.winograd.vectors import (
     spread,
     store,
 )
-from videnhance.kernels.compiling import Floats, helper, kernel
 
 
 @helper

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
 from videnhance.inference.winograd.kernels import add
-from videnhance.inference.winograd.vectors import LANES
+from videnhance.kernels.vectors import LANES
 
 Floats = NDArray[np.float32]
 

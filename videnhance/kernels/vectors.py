@@ -40,7 +40,11 @@ register_model(_Vector)(_VectorModel)
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any, element: Any) -> Any:
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [element])
+    if kind == types.intp:
+        first = builder.inttoptr(array, ir.FloatType().as_pointer())
+    else:
+        first = context.make_array(kind)(context, builder, array).data
+    return builder.gep(first, [element])
 
 
 def _zeros(lanes: int) -> Any:
@@ -60,6 +64,15 @@ def _load(context: Any, array: Any, element: Any, like: Any) -> Any:
         return builder.load(builder.bitcast(address, kind), align=4)
 
     return like(array, types.intp, like), code
+
+
+def _address(context: Any, array: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (array,) = arguments
+        data = context.make_array(signature.args[0])(context, builder, array).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(array), code
 
 
 def _load_one(context: Any, array: Any, element: Any) -> Any:
@@ -120,6 +133,12 @@ lanes: Any = _zeros(LANES)
 """`lanes()`: a vector of zeros."""
 quad: Any = _zeros(QUAD)
 """`quad()`: a vector of zeros."""
+address: Any = intrinsic(_address)
+"""`address(array)`: what the functions below take for the array as well.
+
+Each call of a helper with an array counts references, in turn with other threads, which for every
+pixel takes longer than the rest.
+"""
 load: Any = intrinsic(_load)
 """`load(array, element, like)`: as many numbers as `like` has, from that flat position on."""
 load_one: Any = intrinsic(_load_one)
