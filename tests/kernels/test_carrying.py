@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from videnhance.kernels.carrying import add_brought, draw_towards, fields_of
+from videnhance.kernels.carrying import add_brought, draw_towards, fields_of, mix
 from videnhance.kernels.motion import enlarged, stretched, warp
 
 Floats = NDArray[np.float32]
@@ -49,6 +49,16 @@ def test_two_pictures_are_brought_blended_and_measured(scale: int, reach: float)
 
     assert np.abs(spread - means(pictures[1] - pictures[0])).max() < _ROUNDED
     assert np.abs(added - means(brought)).max() < _ROUNDED
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (12, 16)])
+def test_two_pictures_are_mixed_and_a_change_added(scale: int, size: tuple[int, int]) -> None:
+    large = (scale * size[0], scale * size[1])
+    first, second = (smooth(*large, 3, seed=n) for n in range(2))
+    change, target = smooth(*size, 3, seed=2), np.empty((*large, 3), np.float32)
+    mix(first, second, 0.25, change, target)
+    assert np.allclose(target, 0.75 * first + 0.25 * second + stretched(change, *large), atol=1e-5)
 
 
 def test_whole_pixels_are_brought_exactly_and_edges_repeated() -> None:

@@ -214,6 +214,41 @@ def add_brought(
         _add(brought, target, 3 * width * y)
 
 
+@kernel("void(float32[:,:,::1], float32[:,:,::1], float32, float32[:,:,::1], float32[:,:,::1])")
+def mix(first: Floats, second: Floats, share: float, change: Floats, target: Floats) -> None:
+    """Write first + share·(second - first), and `change` (h, w, 3) enlarged, into `target`.
+
+    The others are (s·h, s·w, 3).
+    """
+    _, width, _ = target.shape
+    down, across, _ = change.shape
+    scale = target.shape[0] // down
+    rows, columns = _around(down, scale), _around(across, scale)
+    # A lane more, since pixels are read and written four numbers at a time, from left to right.
+    upright = np.zeros(3 * across + LANES, np.float32)
+    stretched = np.zeros(3 * width + LANES, np.float32)
+    weight, length, to = np.float32(share), 3 * width, 0
+    whole = length - length % LANES
+    for y in range(target.shape[0]):
+        above, below, near = rows[0][y] * 3 * across, rows[1][y] * 3 * across, rows[2][y]
+        for x in range(3 * across):
+            upper, lower = load_one(change, above + x), load_one(change, below + x)
+            store(upright, x, upper + (lower - upper) * near)
+        for x in range(width):
+            before = load(upright, columns[0][x] * 3, quad())
+            after = load(upright, columns[1][x] * 3, quad())
+            store(stretched, x * 3, before + (after - before) * columns[2][x])
+        for x in range(0, whole, LANES):
+            one = load(first, to + x, lanes())
+            mixed = one + (load(second, to + x, lanes()) - one) * weight
+            store(target, to + x, mixed + load(stretched, x, lanes()))
+        for x in range(whole, length):
+            alone = load_one(first, to + x)
+            mixed_one = alone + (load_one(second, to + x) - alone) * weight
+            store(target, to + x, mixed_one + load_one(stretched, x))
+        to += length
+
+
 @helper
 def _fetch_luma(plane: Any, height: Any, width: Any, y: Any, x: Any, work: Any) -> Any:
     """What a plane shows at a place; `plane` and `work`, room for a QUAD, are addresses."""

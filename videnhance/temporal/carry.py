@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from videnhance.kernels.blending import measure_detail, strengthen_detail
-from videnhance.kernels.carrying import add_brought, draw_towards, fields_of
+from videnhance.kernels.carrying import add_brought, draw_towards, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -134,8 +134,8 @@ class Between:
         """
         before, after = self._anchors
         if self._drafted is None:
-            result = _mixed(before.result, after.result, self._place)
-            result += stretched(self._change, *result.shape[:2])
+            result = np.empty_like(before.result)
+            mix(before.result, after.result, self._place, self._change, result)
         else:
             result = _mixed(before.detail().picture, after.detail().picture, self._place)
             result += self._drafted

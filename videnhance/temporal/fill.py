@@ -107,6 +107,10 @@ class Inner:
 
     def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
         """The picture without the network's help, its error (H, W), and which share moves."""
+        size = self._height * self._width
+        if moving and moving[0][0].pixels == size:
+            whole = self._between.carried(moving[0][0], self._draft)
+            return whole.result, whole.error, whole.moving / size
         whole = self._between.still()
         moves = 0.0
         for part, outer in moving:
@@ -114,7 +118,7 @@ class Inner:
             lay(carried.result, outer, part, whole.result, self._networks.scale)
             part.of(whole.error)[:] = part.within(outer).of(carried.error)
             moves += carried.moving
-        return whole.result, whole.error, min(1.0, moves / (self._height * self._width))
+        return whole.result, whole.error, min(1.0, moves / size)
 
     def _recomputed(self, chosen: Mask, result: Floats) -> Cost:
         networks = self._networks
