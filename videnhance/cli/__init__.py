@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+from types import FrameType, ModuleType
+from typing import NoReturn, cast
 
 
 def run() -> NoReturn:
@@ -14,6 +15,10 @@ def run() -> NoReturn:
 
     Everything is closed by then, and taking numba and OpenCV apart would cost half a second.
     """
+    # Starting is most of a short job. Little of what is made then is ever garbage, and numba would
+    # import SciPy, where that is installed, to multiply matrices, which no kernel does.
+    gc.set_threshold(100_000, 20, 20)
+    sys.modules.setdefault("scipy", cast("ModuleType", None))
     from videnhance.cli.ending import leave
 
     try:
