@@ -27,6 +27,7 @@ from videnhance.kernels.motion import (
     settled,
     snapped,
     stretched,
+    unexplained,
     warp,
 )
 
@@ -247,3 +248,19 @@ def test_flow_is_found_in_flat_pictures(height: int, width: int, upright: bool) 
     flow = dense_flow(world[:rows, :columns].copy(), world[1 : rows + 1, 2:].copy())
     assert flow.shape == (rows, columns, 2)
     assert np.median(flow, axis=(0, 1)) == pytest.approx([-2, -1], abs=0.3)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_changes_beyond_the_noise_are_kept(channels: tuple[int, ...]) -> None:
+    dice = np.random.default_rng(0)
+    grain = dice.normal(0, 0.01, (60, 80, *channels)).astype(np.float32)
+    assert np.array_equal(unexplained(grain, 0.0), grain)
+    assert np.std(unexplained(grain, 0.01)) < 0.2 * 0.01
+    step = grain.copy()
+    step[20:40, 20:50] += np.float32(0.2)
+    kept = unexplained(step, 0.01)
+    assert kept[24:36, 24:46].mean() == pytest.approx(0.2, abs=0.005)
+    # The edge does not become soft: nothing of the step is outside of it.
+    assert abs(kept[22:38, 51:54].mean()) < 0.01
+    light = np.full_like(grain, 0.004)
+    assert np.allclose(unexplained(light, 0.01), light, atol=1e-6)

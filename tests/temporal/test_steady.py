@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from videnhance.core import Frame, Image
-from videnhance.kernels.motion import Floats, interleaved, planar
+from videnhance.kernels.motion import interleaved, planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.scenes import scenes
-from videnhance.temporal.steady import STRENGTHS, steadied, unexplained, warmup
+from videnhance.temporal.steady import STRENGTHS, steadied, warmup
 
 Clip = Callable[..., list[Frame]]
 View = Callable[..., Image]
@@ -211,21 +211,6 @@ def test_the_warm_up_is_enough(view: View, clip: Clip, strength: str) -> None:
     frames = clip(noisy(view(0.7 * t, size=(48, 64)), _STEP, t) for t in range(count + 11))
     late, early = run(frames[10:], strength)[-1], run(frames, strength)[-1]
     assert np.abs(late - early)[_INNER].mean() < 0.25 * _STEP
-
-
-def test_changes_beyond_the_noise_are_kept() -> None:
-    dice = np.random.default_rng(0)
-    noise: Floats = dice.normal(0, 0.01, (60, 80, 3)).astype(np.float32)
-    assert np.array_equal(unexplained(noise, 0.0), noise)
-    assert np.std(unexplained(noise, 0.01)) < 0.2 * 0.01
-    step = noise.copy()
-    step[20:40, 20:50] += np.float32(0.2)
-    kept = unexplained(step, 0.01)
-    assert kept[24:36, 24:46].mean() == pytest.approx(0.2, abs=0.005)
-    # The edge does not become soft: nothing of the step is outside of it.
-    assert abs(kept[22:38, 51:54].mean()) < 0.01
-    light = np.full_like(noise, 0.004)
-    assert np.allclose(unexplained(light, 0.01), light, atol=1e-6)
 
 
 def test_no_frame_in_gives_none_out_and_one_is_the_networks(view: View, clip: Clip) -> None:

@@ -30,6 +30,8 @@ _STILL = 0.1
 _BRIGHTNESS = 0.05
 _NOISE = 1.13  # mean absolute difference of two samples with Gaussian noise, over its sigma
 _BOUNDARY = 0.3
+_EXPLAINED = 2.5  # sigmas of change that noise explains
+_SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
 
 
 def interleaved(image: Image) -> Floats:
@@ -191,3 +193,20 @@ def settled(confidence: Floats) -> Floats:
     """Distrust spread to the neighbours, and softened."""
     eroded = cv2.erode(confidence, np.ones((3, 3), np.uint8))
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
+
+
+def unexplained(change: Floats, sigma: float) -> Floats:
+    """What of a change (H, W) or (H, W, 3) noise of `sigma` does not explain.
+
+    Slow variations over the picture are all kept (light that changes), fine ones as far as their
+    local strength exceeds the noise.
+    """
+    if sigma == 0:
+        return change
+    slow = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
+    fine = change - slow
+    square = np.square(fine)
+    strength = np.sqrt(np.maximum(box(square if fine.ndim == 2 else square.mean(axis=2), 3), 0))
+    limit = np.float32(_EXPLAINED * sigma)
+    kept = np.clip(strength / limit - 1, 0, 1)
+    return np.asarray(slow + (kept if fine.ndim == 2 else kept[..., None]) * fine, np.float32)

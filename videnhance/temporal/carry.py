@@ -18,6 +18,7 @@ from videnhance.kernels.motion import (
     interleaved,
     luma_of,
     stretched,
+    unexplained,
     warp,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_flow, judged
@@ -36,14 +37,14 @@ _LOOKED_AT = 16
 """Side in pixels of the blocks in which a scene's first frames are compared."""
 _REMAINS_PLAIN, _REMAINS_DRAFTED = 1.0, 0.08
 """Share of the change's mean square that remains as error where it is enlarged so."""
-_KEPT = 0.65
+_KEPT_PLAIN, _KEPT_DRAFTED = 0.7, 0.5
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _MOVES = 2.0
 """Pixels of displacement to both anchors, summed, from which on something moves."""
 _FAINT = np.float32(1e-6)
 """Mean square of detail that needs no strength."""
-_STRONGEST = 1.2
-"""What detail is multiplied with at most."""
+_STRONGEST, _WEAKEST_DRAFTED = 1.2, 0.9
+"""What detail is multiplied with at most and, where all is drafted, at least."""
 _STRENGTH_SIDE = 33
 """Pixels across which the strength of detail is averaged."""
 
@@ -182,13 +183,16 @@ class Between:
         their surroundings; `most` is the mean square of what may change in each.
         """
         like = last.luma.like(self._luma)
+        most_kept = np.float32(_KEPT_PLAIN if self._drafted is None else _KEPT_DRAFTED)
         for part, outer in parts:
-            here = self._luma.part(outer)
-            motion = self._motion(here, like.part(outer))
-            # Of the light as it was: what a fade has changed must come along.
-            change = here.luma - warp(outer.of(last.luma.luma), motion.flow)
+            here, there = self._luma.part(outer), like.part(outer)
+            motion = self._motion(here, there)
+            # Of the light as it was: what a fade has changed must come along, and noise must not.
+            as_faded = warp(there.luma, motion.flow)
+            change = unexplained(here.luma - as_faded, self._sigma)
+            change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
             rows, columns = ramps(part, outer)
-            kept = np.float32(_KEPT) * motion.confidence * rows[:, None] * columns
+            kept = most_kept * motion.confidence * rows[:, None] * columns
             fields = fields_of(motion.flow, change, kept)
             shown = luma_of(outer.of(last.result, self._scale))
             draw_towards(shown, fields, most, outer.of(result, self._scale))
@@ -197,14 +201,16 @@ class Between:
         """Give the finished picture's detail the strength that the anchors' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from anchor to anchor.
+        would soften and sharpen from anchor to anchor. The draft of a faithful network, which is
+        there everywhere, may have too much.
         """
         size = result.shape[:2]
         plain = stretched(self._luma.luma, *size)
         now = detail_strength(result, plain, self._square.shape)
         before, after = (anchor.strength() for anchor in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
-        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(1, _STRONGEST)
+        weakest = 1 if self._drafted is None else _WEAKEST_DRAFTED
+        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(weakest, _STRONGEST)
         strengthen_detail(plain, stretched(gain, *size), result)
 
 

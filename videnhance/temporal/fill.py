@@ -24,8 +24,11 @@ from videnhance.temporal.tiles import (
 
 _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
-_MARGIN, _SMOOTHED = 0.7, 0.3
-"""Of the error that is allowed, what may come from carrying, and from smoothing in time."""
+_MARGIN = 0.7
+"""Of the error that is allowed, what may come from carrying."""
+_SMOOTHED, _SMOOTHED_FAITHFUL = 0.4, 1.0
+"""The same from smoothing in time. What a faithful network loses by that is flicker for the most
+part, and costs less of its gain than what is lost by carrying."""
 _LOST = 0.025
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -89,7 +92,11 @@ class Inner:
             true, spent = self._truth(self._tile(audited), result, cost)
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
-        if moving:
+        if self._networks.faithful:
+            # All of the frame is drafted, and flickers with its noise.
+            whole = Part(0, 0, self._height, self._width)
+            self._between.smooth(result, [(whole, whole)], last(), _SMOOTHED_FAITHFUL * allowed)
+        elif moving:
             share = sum(outer.pixels for _, outer in moving) / cost.size
             self._between.smooth(result, moving, last(), _SMOOTHED * allowed / share)
         self._between.strengthen(result)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from videnhance.core import Image
@@ -18,6 +17,7 @@ from videnhance.kernels.motion import (
     interleaved,
     planar,
     stretched,
+    unexplained,
     warp,
 )
 from videnhance.temporal.flow import LumaPicture, find_flow, judged
@@ -28,10 +28,8 @@ STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 
 _LEFT = 1e-3
 
-_EXPLAINED = 2.5  # sigmas of change that noise explains
 _FADE = 0.5
 """Share of the change that a fade must not leave, to be one."""
-_SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
 
 
 def warmup(smallest_share: float) -> int:
@@ -111,22 +109,6 @@ def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
     if rest > _FADE * abs(after - before).mean():
         return np.float32(1), np.float32(0)
     return gain, offset
-
-
-def unexplained(change: Floats, sigma: float) -> Floats:
-    """What of a change (H, W, 3) noise of `sigma` does not explain.
-
-    Slow variations over the picture are all kept (light that changes), fine ones as far as their
-    local strength exceeds the noise.
-    """
-    if sigma == 0:
-        return change
-    slow = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
-    fine = change - slow
-    strength = np.sqrt(np.maximum(box(np.square(fine).mean(axis=2), 3), 0))
-    limit = np.float32(_EXPLAINED * sigma)
-    kept = np.clip(strength / limit - 1, 0, 1)
-    return np.asarray(slow + kept[..., None] * fine, np.float32)
 
 
 def _bounded(predicted: Floats, fresh: Floats, confidence: Floats, moving: Mask) -> Floats:
