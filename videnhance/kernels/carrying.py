@@ -14,6 +14,7 @@ import numpy as np
 
 from videnhance.kernels.blending import luma_at
 from videnhance.kernels.compiling import Floats, helper, kernel
+from videnhance.kernels.resize import keys
 from videnhance.kernels.vectors import (
     LANES,
     PANEL,
@@ -31,16 +32,9 @@ _FINE = 5
 _PHASES = 1 << _FINE
 
 
-def _taps() -> Floats:
-    """Weights of the four neighbours for each phase."""
-    distance = np.abs(np.arange(_PHASES)[:, None] / _PHASES - np.arange(-1, 3))
-    a = -0.75
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    far = a * (((distance - 5) * distance + 8) * distance - 4)
-    return np.where(distance <= 1, near, far).astype(np.float32)
-
-
-_TAPS = _taps()
+_PLACES = np.arange(_PHASES)[:, None] / _PHASES - np.arange(-1, 3)
+_TAPS: Floats = keys(_PLACES, -0.75).astype(np.float32)
+"""Weights of the four neighbours for each phase."""
 # The same for pixels of three channels that lie side by side, filled up with zeros.
 _WIDE_TAPS = np.zeros((_PHASES, PANEL), np.float32)
 _WIDE_TAPS[:, :12] = np.repeat(_TAPS, 3, axis=1)

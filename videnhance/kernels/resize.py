@@ -70,13 +70,17 @@ def _taps(before: int, after: int) -> tuple[NDArray[np.intp], NDArray[np.float32
     centre = (np.arange(after) + 0.5) * factor - 0.5
     first = np.floor(centre - support) + 1
     index = first + np.arange(int(np.ceil(2 * support)))[:, None]
-    distance = np.abs(index - centre) / widening
-    weight = _catmull_rom(distance)
+    weight = keys((index - centre) / widening, -0.5)
     weight /= weight.sum(axis=0)
     return np.clip(index, 0, before - 1).astype(np.intp), weight.astype(np.float32)
 
 
-def _catmull_rom(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+def keys(distance: NDArray[np.float64], a: float) -> NDArray[np.float64]:
+    """Cubic convolution kernel (Keys, "Cubic convolution interpolation", 1981), 0 from 2 on.
+
+    `a` is its slope at 1: -0.5 is Catmull-Rom's, -0.75 that of OpenCV, PyTorch and ncnn.
+    """
+    x = np.abs(distance)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))

@@ -26,7 +26,7 @@ _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
 _MARGIN = 0.7
 """Of the error that is allowed, what may come from carrying."""
-_SMOOTHED, _SMOOTHED_FAITHFUL = 0.4, 1.0
+_SMOOTHED, _SMOOTHED_FAITHFUL = 0.35, 1.0
 """The same from smoothing in time. What a faithful network loses by that is flicker for the most
 part, and costs less of its gain than what is lost by carrying."""
 _LOST = 0.025

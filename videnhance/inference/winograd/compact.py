@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
 from videnhance.inference.winograd.planes import shuffle_and_add, shuffle_and_resample
+from videnhance.kernels.resize import keys
 
 Floats = NDArray[np.float32]
 
@@ -86,15 +87,10 @@ class Compact:
 def _cubic(size: int, factor: float) -> tuple[NDArray[np.int64], Floats]:
     """Samples that each output sample reads, the edge ones repeated, and their weights.
 
-    Bicubic with a = -0.75 and pixel centres aligned, without antialiasing: ncnn's Interp. The
-    kernel is Keys's ("Cubic convolution interpolation for digital image processing", 1981).
+    Bicubic with a = -0.75 and pixel centres aligned, without antialiasing: ncnn's Interp.
     """
     places = (np.arange(round(size * factor)) + 0.5) / factor - 0.5
     base = np.floor(places)
     samples = base[:, None] + np.arange(-1, 3)
-    distance = np.abs(places[:, None] - samples)
-    a = -0.75
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    far = a * (((distance - 5) * distance + 8) * distance - 4)
-    taps = np.where(distance <= 1, near, far)
+    taps = keys(places[:, None] - samples, -0.75)
     return samples.clip(0, size - 1).astype(np.int64), taps.astype(np.float32)
