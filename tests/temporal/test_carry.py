@@ -24,8 +24,8 @@ _HEIGHT, _WIDTH = 72, 96
 _WHOLE = Part(0, 0, _HEIGHT, _WIDTH)
 
 
-def seen(image: Image) -> Seen:
-    return Seen(Frame(image, 0), luma(image), Kind.PLAIN, 0.0)
+def seen(image: Image, sigma: float = 0.0) -> Seen:
+    return Seen(Frame(image, 0), luma(image), Kind.PLAIN, sigma)
 
 
 def network(image: Image) -> Floats:
@@ -109,6 +109,32 @@ def test_what_changes_with_the_source_is_no_flicker(view: View) -> None:
     assert abs(float((result - network(darker)).mean())) < 0.5 / 255
 
 
+def test_half_of_the_flicker_goes_where_all_is_drafted(view: View) -> None:
+    image = view()
+    anchors = (anchor(image), anchor(image))
+    result = network(image) + noisy((144, 192, 1), 0.01)
+    flicker = luma_of(result - network(image)).std()
+    frame = Between(seen(image), anchors, 0.5, network(image))
+    last = Shown(LumaPicture(luma(image)), network(image))
+    frame.smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
+    left = luma_of(result - network(image)).std()
+    assert left / flicker == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_sources_noise_is_left_behind(view: View) -> None:
+    image = view()
+    grain = noisy((1, _HEIGHT, _WIDTH), 0.01)
+    anchors = (anchor(image), anchor(image))
+    left = {}
+    for sigma in (0.0, 0.01):
+        result = network(image)
+        last = Shown(LumaPicture(luma(image)), network(image))
+        frame = Between(seen(image + grain, sigma), anchors, 0.5, None)
+        frame.smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
+        left[sigma] = luma_of(result - network(image)).std()
+    assert left[0.01] < 0.25 * left[0.0]
+
+
 @pytest.mark.parametrize("most", [1e-7, 1e-5])
 def test_smoothing_keeps_within_its_bound(view: View, most: float) -> None:
     image = view()
@@ -134,3 +160,6 @@ def test_weakened_detail_gets_the_anchors_strength(view: View) -> None:
     kept = strong.copy()
     frame.strengthen(strong)
     assert np.allclose(strong, kept, atol=1e-6)
+    drafted = Between(seen(image), (anchor(image), anchor(image)), 0.5, plain)
+    drafted.strengthen(strong)
+    assert np.allclose(strong - plain, 0.9 * (kept - plain), atol=0.01)

@@ -17,7 +17,7 @@ def run() -> NoReturn:
     """
     # Starting is most of a short job. Little of what is made then is ever garbage, and numba would
     # import SciPy, where that is installed, to multiply matrices, which no kernel does.
-    gc.set_threshold(100_000, 20, 20)
+    gc.set_threshold(10_000)
     sys.modules.setdefault("scipy", cast("ModuleType", None))
     from videnhance.cli.ending import leave
 

@@ -32,8 +32,9 @@ _FINE = 5
 _PHASES = 1 << _FINE
 
 
-_PLACES = np.arange(_PHASES)[:, None] / _PHASES - np.arange(-1, 3)
-_TAPS: Floats = keys(_PLACES, -0.75).astype(np.float32)
+_TAPS: Floats = keys(np.arange(_PHASES)[:, None] / _PHASES - np.arange(-1, 3), a=-0.75).astype(
+    np.float32
+)
 """Weights of the four neighbours for each phase."""
 # The same for pixels of three channels that lie side by side, filled up with zeros.
 _WIDE_TAPS = np.zeros((_PHASES, PANEL), np.float32)
@@ -51,13 +52,13 @@ def fields_of(*planes: Floats) -> Floats:
 @helper
 def _around(size: Any, scale: Any) -> Any:
     """For each output pixel along a side: the input pixels next to it, and the second's share."""
-    first, second = np.empty(size * scale, np.uint64), np.empty(size * scale, np.uint64)
+    first, second = np.empty(size * scale, np.intp), np.empty(size * scale, np.intp)
     share = np.empty(size * scale, np.float32)
     for at in range(size * scale):
         place = (at + 0.5) / scale - 0.5
         below = np.floor(place)
-        first[at] = int(max(below, 0))
-        second[at] = int(min(below + 1, size - 1))
+        first[at] = max(below, 0)
+        second[at] = min(below + 1, size - 1)
         share[at] = place - below
     return first, second, share
 
@@ -116,7 +117,7 @@ def _fetch(picture: Any, size: Any, y: Any, x: Any, work: Any) -> Any:
     column, column_phase = _phase(x)
     taps = row_phase * QUAD
     if 1 <= row < height - 2 and 1 <= column < width - 4:
-        if row_phase == 0 and column_phase == 0:
+        if row_phase == 0 and column_phase == 0:  # the same, sooner
             return load(picture, row * stride + column * 3, quad())
         at = (row - 1) * stride + (column - 1) * 3
         total = load(picture, at, panel()) * load_one(_TAPS, taps)
@@ -133,9 +134,9 @@ def _fetch(picture: Any, size: Any, y: Any, x: Any, work: Any) -> Any:
 
 @helper
 def _source(picture: Any) -> Any:
-    """Address, height, width and stride of (H, W, 3), which may be a view."""
-    height, width, _ = picture.shape
-    return address(picture), (height, width, picture.strides[0] // picture.itemsize)
+    """Address, and height, width and stride, of (H, W, 3) or (H, W), which may be a view."""
+    stride = picture.strides[0] // picture.itemsize
+    return address(picture), (picture.shape[0], picture.shape[1], stride)
 
 
 @helper
@@ -187,9 +188,9 @@ def add_brought(
     added[:] = 0
     part, stretch = np.float32(1 / (3 * scale * scale)), np.float32(scale)
     (first_at, first_size), (second_at, second_size) = _source(first), _source(second)
-    room = address(work)
     for y in range(height):
         _spread(fields, y, rows, columns, upright, spots)
+        room = address(work)  # here, so that it is kept for as long as the loop goes on
         here = np.float32(y)
         for x in range(width):
             at, there = x * LANES, np.float32(x)
@@ -209,57 +210,53 @@ def add_brought(
 
 
 @kernel("void(float32[:,:,::1], float32[:,:,::1], float32, float32[:,:,::1], float32[:,:,::1])")
-def mix(first: Floats, second: Floats, share: float, change: Floats, target: Floats) -> None:
-    """Write first + share·(second - first), and `change` (h, w, 3) enlarged, into `target`.
+def mix(first: Floats, second: Floats, share: float, fields: Floats, target: Floats) -> None:
+    """Write first + share·(second - first), and what is to be added to it, into `target`.
 
-    The others are (s·h, s·w, 3).
+    All three are (s·h, s·w, 3). `fields` are what is to be added, three numbers to the pixel.
     """
-    _, width, _ = target.shape
-    down, across, _ = change.shape
-    scale = target.shape[0] // down
-    rows, columns = _around(down, scale), _around(across, scale)
-    # A lane more, since pixels are read and written four numbers at a time, from left to right.
-    upright = np.zeros(3 * across + LANES, np.float32)
-    stretched = np.zeros(3 * width + LANES, np.float32)
-    weight, length, to = np.float32(share), 3 * width, 0
+    height, width, _ = target.shape
+    scale = height // fields.shape[0]
+    rows, columns = _around(fields.shape[0], scale), _around(fields.shape[1], scale)
+    upright = np.empty((fields.shape[1], LANES), np.float32)
+    spots = np.empty((width, LANES), np.float32)
+    # A lane more, since pixels are written four numbers at a time, from left to right.
+    more = np.empty(3 * width + 1, np.float32)
+    length, to = 3 * width, 0
     whole = length - length % LANES
-    for y in range(target.shape[0]):
-        above, below, near = rows[0][y] * 3 * across, rows[1][y] * 3 * across, rows[2][y]
-        for x in range(3 * across):
-            upper, lower = load_one(change, above + x), load_one(change, below + x)
-            store(upright, x, upper + (lower - upper) * near)
+    for y in range(height):
+        _spread(fields, y, rows, columns, upright, spots)
         for x in range(width):
-            before = load(upright, columns[0][x] * 3, quad())
-            after = load(upright, columns[1][x] * 3, quad())
-            store(stretched, x * 3, before + (after - before) * columns[2][x])
+            store(more, 3 * x, load(spots, x * LANES, quad()))
         for x in range(0, whole, LANES):
             one = load(first, to + x, lanes())
-            mixed = one + (load(second, to + x, lanes()) - one) * weight
-            store(target, to + x, mixed + load(stretched, x, lanes()))
+            mixed = one + (load(second, to + x, lanes()) - one) * share
+            store(target, to + x, mixed + load(more, x, lanes()))
         for x in range(whole, length):
             alone = load_one(first, to + x)
-            mixed_one = alone + (load_one(second, to + x) - alone) * weight
-            store(target, to + x, mixed_one + load_one(stretched, x))
+            mixed_one = alone + (load_one(second, to + x) - alone) * share
+            store(target, to + x, mixed_one + load_one(more, x))
         to += length
 
 
 @helper
-def _fetch_luma(plane: Any, height: Any, width: Any, y: Any, x: Any, work: Any) -> Any:
-    """What a plane shows at a place; `plane` and `work`, room for a QUAD, are addresses."""
+def _fetch_luma(plane: Any, size: Any, y: Any, x: Any, work: Any) -> Any:
+    """What a plane shows at a place; see `_fetch`, but `work` is room for a QUAD."""
+    height, width, stride = size
     row, row_phase = _phase(y)
     column, column_phase = _phase(x)
     taps, column_taps = row_phase * QUAD, column_phase * QUAD
     if 1 <= row < height - 2 and 1 <= column < width - 2:
-        at = (row - 1) * width + column - 1
+        at = (row - 1) * stride + column - 1
         total = load(plane, at, quad()) * load_one(_TAPS, taps)
-        total += load(plane, at + width, quad()) * load_one(_TAPS, taps + 1)
-        total += load(plane, at + 2 * width, quad()) * load_one(_TAPS, taps + 2)
-        total += load(plane, at + 3 * width, quad()) * load_one(_TAPS, taps + 3)
+        total += load(plane, at + stride, quad()) * load_one(_TAPS, taps + 1)
+        total += load(plane, at + 2 * stride, quad()) * load_one(_TAPS, taps + 2)
+        total += load(plane, at + 3 * stride, quad()) * load_one(_TAPS, taps + 3)
         store(work, 0, total * load(_TAPS, column_taps, quad()))
         return (load_one(work, 0) + load_one(work, 1)) + (load_one(work, 2) + load_one(work, 3))
     found = np.float32(0)
     for j in range(4):
-        at = _within(row + j - 1, height) * width
+        at = _within(row + j - 1, height) * stride
         for i in range(4):
             value = load_one(plane, at + _within(column + i - 1, width))
             found += load_one(_TAPS, taps + j) * load_one(_TAPS, column_taps + i) * value
@@ -277,21 +274,22 @@ def draw_towards(luma: Floats, fields: Floats, most: float, target: Floats) -> N
     scale = height // fields.shape[0]
     rows, columns = _around(fields.shape[0], scale), _around(fields.shape[1], scale)
     upright = np.empty((fields.shape[1], LANES), np.float32)
-    spots, work = np.empty((width, LANES), np.float32), np.empty(PANEL, np.float32)
+    spots, work = np.empty((width, LANES), np.float32), np.empty(QUAD, np.float32)
     change = np.empty((height, width), np.float32)
-    stretch, stride = np.float32(scale), target.strides[0] // target.itemsize
-    plane, room = address(luma), address(work)
+    (plane, size), (own, (_, _, stride)) = _source(luma), _source(target)
+    stretch = np.float32(scale)
     way = 0.0
     for y in range(height):
         _spread(fields, y, rows, columns, upright, spots)
+        room = address(work)  # as above
         here, squares = np.float32(y), np.float32(0)
         for x in range(width):
             at, there = x * LANES, np.float32(x)
             flow_x, flow_y = load_one(spots, at), load_one(spots, at + 1)
             wanted = load_one(spots, at + 2) + _fetch_luma(
-                plane, height, width, here + stretch * flow_y, there + stretch * flow_x, room
+                plane, size, here + stretch * flow_y, there + stretch * flow_x, room
             )
-            moved = load_one(spots, at + 3) * (wanted - luma_at(target, y * stride + 3 * x))
+            moved = load_one(spots, at + 3) * (wanted - luma_at(own, y * stride + 3 * x))
             store(change, y * width + x, moved)
             squares += moved * moved
         way += float(squares)
@@ -302,4 +300,4 @@ def draw_towards(luma: Floats, fields: Floats, most: float, target: Floats) -> N
             more = factor * load_one(change, y * width + x)
             at = y * stride + 3 * x
             for c in range(3):
-                store(target, at + c, load_one(target, at + c) + more)
+                store(own, at + c, load_one(own, at + c) + more)

@@ -16,11 +16,11 @@ from numba.core import types
 from numba.extending import intrinsic, models, overload, register_model
 
 PANEL = 16
-"""Lanes of the vectors that hold sums of products."""
+"""Lanes of the vectors that hold sums of products, and rows of four pixels."""
 LANES = 8
 """Lanes of most other vectors."""
 QUAD = 4
-"""Lanes of the vectors that hold neighbouring pixels of a picture enlarged four times."""
+"""Lanes of the vectors that hold four neighbours, or the channels of a pixel."""
 
 _CONTRACT = ("contract", "nsz")
 
@@ -136,8 +136,9 @@ quad: Any = _zeros(QUAD)
 address: Any = intrinsic(_address)
 """`address(array)`: what the functions below take for the array as well.
 
-Each call of a helper with an array counts references, in turn with other threads, which for every
-pixel takes longer than the rest.
+A helper that is called with arrays may count references to them, in turn with other threads, which
+for every pixel takes longer than the rest. Nothing keeps the array by its address: one that the
+kernel has made must be used again, itself, after the last use of that, or else its memory is free.
 """
 load: Any = intrinsic(_load)
 """`load(array, element, like)`: as many numbers as `like` has, from that flat position on."""

@@ -136,7 +136,7 @@ class Between:
         before, after = self._anchors
         if self._drafted is None:
             result = np.empty_like(before.result)
-            mix(before.result, after.result, self._place, self._change, result)
+            mix(before.result, after.result, self._place, fields_of(self._change), result)
         else:
             result = _mixed(before.detail().picture, after.detail().picture, self._place)
             result += self._drafted
@@ -167,6 +167,7 @@ class Between:
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
         lack = np.square(1 - trust) * np.maximum(*(part.of(detail.energy) for detail in details))
         error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
+        # A sum over the last axis, which NumPy is slow at.
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(result, error, float(np.count_nonzero(length > _MOVES)))
 
@@ -190,7 +191,8 @@ class Between:
             # Of the light as it was: what a fade has changed must come along, and noise must not.
             as_faded = warp(there.luma, motion.flow)
             change = unexplained(here.luma - as_faded, self._sigma)
-            change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
+            if like is not last.luma:
+                change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
             rows, columns = ramps(part, outer)
             kept = most_kept * motion.confidence * rows[:, None] * columns
             fields = fields_of(motion.flow, change, kept)

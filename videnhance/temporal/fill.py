@@ -24,11 +24,11 @@ from videnhance.temporal.tiles import (
 
 _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
-_MARGIN = 0.7
-"""Of the error that is allowed, what may come from carrying."""
-_SMOOTHED, _SMOOTHED_FAITHFUL = 0.35, 1.0
-"""The same from smoothing in time. What a faithful network loses by that is flicker for the most
-part, and costs less of its gain than what is lost by carrying."""
+_MARGIN, _SMOOTHED = 0.65, 0.35
+"""Of the error that is allowed, what may come from carrying, and from smoothing in time."""
+_SMOOTHED_FAITHFUL = 1.0
+"""What may come from smoothing, of what a faithful network may lose: by smoothing it loses flicker
+for the most part, and less of its gain than by as much error of carrying."""
 _LOST = 0.025
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -80,9 +80,10 @@ class Inner:
         `allowed` is the mean square error it may have, predictions of which are to be multiplied
         with `correction`; `last` is asked for the frame before as late as possible.
         """
-        moving = self._moving(min(allowed, _LOST * self._added))
+        promised = allowed
+        moving = self._moving(min(promised, _LOST * self._added))
         result, error, moves = self._carried(moving)
-        allowed = min(allowed, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
+        allowed = min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
         predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(self._pts, self._place, chosen)
@@ -95,7 +96,8 @@ class Inner:
         if self._networks.faithful:
             # All of the frame is drafted, and flickers with its noise.
             whole = Part(0, 0, self._height, self._width)
-            self._between.smooth(result, [(whole, whole)], last(), _SMOOTHED_FAITHFUL * allowed)
+            most = min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
+            self._between.smooth(result, [(whole, whole)], last(), most)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / cost.size
             self._between.smooth(result, moving, last(), _SMOOTHED * allowed / share)
@@ -115,7 +117,7 @@ class Inner:
     def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
         """The picture without the network's help, its error (H, W), and which share moves."""
         size = self._height * self._width
-        if moving and moving[0][0].pixels == size:
+        if moving and moving[0][0].pixels == size:  # nothing is still, or would remain to be seen
             whole = self._between.carried(moving[0][0], self._draft)
             return whole.result, whole.error, whole.moving / size
         whole = self._between.still()
