@@ -19,14 +19,17 @@ LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
 that takes its time, and a suspected flash."""
 _HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
-_BEGINNINGS = ((0.5, 16), (0.8, 8), (0.95, 4), (1.0, 2))
-"""Up to which share of a scene that has changed after two frames it begins with which distance."""
-_EXPENSE = 0.25
+_BEGINNING = 16
+"""The distance a scene begins with,"""
+_MUCH = 0.5
+"""unless more than this share of it has changed after two frames."""
+_EXPENSE = 0.33
 """What following the motion of a whole frame takes, as a share of the network's work."""
 _EXPENSE_EACH = 1500
 """Input pixels that the network would see in the time that a carried frame takes at least."""
-_PATIENCE = 12
-"""Anchors in a row without anything between them, before it is tried again; then twice as many."""
+_PATIENCE = 24
+"""Anchors in a row without anything between them, before a single frame is tried again; then twice
+as many."""
 _DOUBT = 4
 """Audits that it takes to believe them as much as the predictions."""
 _TRUST = 16
@@ -77,13 +80,12 @@ class Control:
     def begin_scene(self, changed: float) -> int:
         """The first distance in a scene of which this share has changed after two frames.
 
-        What was learned of the last scene's motion does not hold for the next.
+        Where that is much a single frame is tried. What was learned of the last scene's motion does not hold for the next.
         """
-        wanted = next(n for share, n in _BEGINNINGS if changed <= share)
-        self._index = min(DISTANCES.index(wanted), self._last)
+        self._index = 0 if changed > _MUCH else min(DISTANCES.index(_BEGINNING), self._last)
         self._idle, self._patience = 0, _PATIENCE
         self._spans.clear()
-        return DISTANCES[self._index]
+        return self._wanted(trial=self._index == 0)
 
     def planned(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         """Hear of a span that was to have this distance, and of its carried frames' costs."""
@@ -93,7 +95,15 @@ class Control:
         """Frames to the next anchor."""
         while len(self._spans) > 1:
             self._learn(*self._spans.popleft())
-        return DISTANCES[self._index]
+        trial = self._index == 0 and self._idle >= self._patience
+        if trial:
+            self._idle = 0
+            self._patience *= 2
+        return self._wanted(trial=trial)
+
+    def _wanted(self, *, trial: bool) -> int:
+        """What is learned from a trial is known two spans later; until then nothing is risked."""
+        return DISTANCES[1] if trial else DISTANCES[self._index]
 
     def correction(self) -> float:
         """What predicted errors must be multiplied with."""
@@ -107,15 +117,12 @@ class Control:
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         if distance == 1:
             self._idle += 1
-            if self._index == 0 and self._idle >= self._patience:
-                self._index, self._idle = 1, 0
-                self._patience *= 2
             return
         found = [cost() for cost in costs]
         self._audits.extend(
             (cost.audit, cost.predicted) for cost in found if cost.audit is not None
         )
-        if distance != DISTANCES[self._index] or not found:
+        if not found or (self._index > 0 and distance != DISTANCES[self._index]):
             return
         actual = len(found) + 1  # repeats, or the end of a scene, may have cut the span short
         size = sum(cost.size for cost in found)

@@ -93,6 +93,8 @@ class Inner:
             true, spent = self._truth(self._tile(audited), result, cost)
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
+        if chosen.all():  # as an anchor
+            return Made(result, cost)
         if self._networks.faithful:
             # All of the frame is drafted, and flickers with its noise.
             whole = Part(0, 0, self._height, self._width)
