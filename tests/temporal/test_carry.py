@@ -69,11 +69,32 @@ def test_blocks_that_changed_are_told_from_those_that_did_not(view: View) -> Non
     image = view()
     now = image.copy()
     now[:, 20:24, 40:44] += 0.1  # small, but a spot
-    now[:, 48:64, 64:80] += 0.012
+    now[:, 48:64, 64:80] += noisy((16, 16), 0.025)
     blocks = between(now, image, image).moving(10**-4.2, 8)
     assert blocks[2:4, 5:6].any()
     assert blocks[6:8, 8:10].all()
     assert not blocks[:, :4].any()
+
+
+def test_light_that_changes_is_still(view: View) -> None:
+    """All of the light comes out, and little error is expected."""
+    image = view() * np.float32(0.9)
+    lit = image + np.linspace(0, 0.02, _WIDTH, dtype=np.float32)
+    frame = between(lit, image, image)
+    assert not frame.moving(10**-4.2, 8).any()
+    still = frame.still()
+    assert np.abs(still.result - network(lit))[8:-8, 8:-8].max() < 0.5 / 255
+    assert still.error.mean() < 0.2 * np.square(lit - image).mean()
+
+
+def test_noise_where_nothing_moves_is_left_out(view: View) -> None:
+    image = view()
+    grain = noisy((1, _HEIGHT, _WIDTH), 0.01)
+    left = {}
+    for sigma in (0.0, 0.01):
+        frame = Between(seen(image + grain, sigma), (anchor(image), anchor(image)), 0.5, None)
+        left[sigma] = float((frame.still().result - network(image)).std())
+    assert left[0.01] < 0.25 * left[0.0]
 
 
 def test_what_two_frames_have_in_common_is_known(view: View) -> None:

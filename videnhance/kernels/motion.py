@@ -195,6 +195,12 @@ def settled(confidence: Floats) -> Floats:
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
 
 
+def light_and_rest(change: Floats) -> tuple[Floats, Floats]:
+    """A change (H, W) or (H, W, 3) as the sum of slow variations (light, mostly) and others."""
+    light = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
+    return light, change - light
+
+
 def unexplained(change: Floats, sigma: float) -> Floats:
     """What of a change (H, W) or (H, W, 3) noise of `sigma` does not explain.
 
@@ -203,10 +209,16 @@ def unexplained(change: Floats, sigma: float) -> Floats:
     """
     if sigma == 0:
         return change
-    slow = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
-    fine = change - slow
+    light, rest = light_and_rest(change)
+    return light + beyond_noise(rest, sigma)
+
+
+def beyond_noise(fine: Floats, sigma: float) -> Floats:
+    """Fine variations (H, W) or (H, W, 3) as far as their strength exceeds noise of `sigma`."""
+    if sigma == 0:
+        return fine
     square = np.square(fine)
     strength = np.sqrt(np.maximum(box(square if fine.ndim == 2 else square.mean(axis=2), 3), 0))
     limit = np.float32(_EXPLAINED * sigma)
     kept = np.clip(strength / limit - 1, 0, 1)
-    return np.asarray(slow + (kept if fine.ndim == 2 else kept[..., None]) * fine, np.float32)
+    return np.asarray((kept if fine.ndim == 2 else kept[..., None]) * fine, np.float32)

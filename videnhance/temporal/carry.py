@@ -14,8 +14,10 @@ from videnhance.kernels.carrying import add_brought, draw_towards, fields_of, mi
 from videnhance.kernels.motion import (
     Floats,
     Mask,
+    beyond_noise,
     box,
     interleaved,
+    light_and_rest,
     luma_of,
     stretched,
     unexplained,
@@ -35,8 +37,16 @@ _SPOT = 5
 """Pixels across such a spot: small things that move are not lost in a block's mean."""
 _LOOKED_AT = 16
 """Side in pixels of the blocks in which a scene's first frames are compared."""
-_REMAINS_PLAIN, _REMAINS_DRAFTED = 1.0, 0.08
-"""Share of the change's mean square that remains as error where it is enlarged so."""
+_LIGHT = np.float32(0.25)
+"""How much a slow variation over the picture counts as change: most of it is light, which plain
+enlargement follows, and the rest is a moving thing's, which has edges too."""
+_DOUBTED = 2.0
+"""How many times as strong as the noise what changes may be where nothing moves, and be left out:
+the network would not show most of it, and it flickers."""
+_REMAINS_PLAIN, _REMAINS_DRAFTED = 0.55, 0.08
+"""Share of the change's mean square that remains as error where it is enlarged so.
+
+The first is low: audits correct it, and what is not treated as still costs much more."""
 _KEPT_PLAIN, _KEPT_DRAFTED = 0.7, 0.5
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _MOVES = 2.0
@@ -110,8 +120,9 @@ class Between:
         before, after = anchors
         self._scale = before.result.shape[0] // seen.luma.shape[0]
         image = interleaved(seen.frame.data.clip(0, 1))
-        self._change = image - _mixed(before.image, after.image, place)
-        self._square = mean_square(self._change)
+        change = image - _mixed(before.image, after.image, place)
+        self._light, self._fine = light_and_rest(change)
+        self._square = mean_square(self._fine) + _LIGHT * mean_square(self._light)
         self._remains = _REMAINS_PLAIN if drafted is None else _REMAINS_DRAFTED
 
     @cached_property
@@ -131,12 +142,14 @@ class Between:
     def still(self) -> Carried:
         """The whole frame, as if nothing moved.
 
-        What little has changed is enlarged plainly, or as well as the draft does it.
+        What little has changed is enlarged plainly, as far as noise does not explain it, or as well
+        as the draft does it.
         """
         before, after = self._anchors
         if self._drafted is None:
             result = np.empty_like(before.result)
-            mix(before.result, after.result, self._place, fields_of(self._change), result)
+            change = self._light + beyond_noise(self._fine, _DOUBTED * self._sigma)
+            mix(before.result, after.result, self._place, fields_of(change), result)
         else:
             result = _mixed(before.detail().picture, after.detail().picture, self._place)
             result += self._drafted

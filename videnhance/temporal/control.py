@@ -20,9 +20,9 @@ that takes its time, and a suspected flash."""
 _HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
 _BEGINNING = 16
-"""The distance a scene begins with,"""
+"""The distance a scene begins with."""
 _MUCH = 0.5
-"""unless more than this share of it has changed after two frames."""
+"""Share of a scene that has changed after two frames, above which it begins with a trial."""
 _EXPENSE = 0.33
 """What following the motion of a whole frame takes, as a share of the network's work."""
 _EXPENSE_EACH = 1500
@@ -80,7 +80,8 @@ class Control:
     def begin_scene(self, changed: float) -> int:
         """The first distance in a scene of which this share has changed after two frames.
 
-        Where that is much a single frame is tried. What was learned of the last scene's motion does not hold for the next.
+        Where that is much a single frame is tried. What was learned of the last scene's motion does
+        not hold for the next.
         """
         self._index = 0 if changed > _MUCH else min(DISTANCES.index(_BEGINNING), self._last)
         self._idle, self._patience = 0, _PATIENCE
