@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import pytest
 
-from videnhance.core import ClipInfo, Frame, Image
+from videnhance.core import ClipInfo, Frame, Image, UsageError
 from videnhance.inference.runtime import JobRuntime
 from videnhance.kernels.resize import enlarge_linear, resize
 from videnhance.stages.upscale import Upscale
@@ -244,3 +244,16 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
     assert found == sorted(found, reverse=True)
     assert found[-1] == 2
     assert all(distance in DISTANCES for distance in found)
+
+
+@pytest.mark.parametrize(
+    ("flag", "options"),
+    [
+        ("--reuse-quality", {"temporal": "steady", "reuse_quality": 45.0}),
+        ("--reuse-quality", {"temporal": "off", "reuse_quality": 45.0}),
+        ("--steady-strength", {"temporal": "auto", "steady_strength": "strong"}),
+    ],
+)
+def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal"):
+        Upscale(model=MODEL, **options).settle(CLIP, "cpu")

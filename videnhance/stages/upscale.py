@@ -129,6 +129,16 @@ class Upscale:
         temporal = self.temporal
         if temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
+        meant = {
+            "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
+            "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
+        }
+        for mode, (flag, given) in meant.items():
+            if given and mode != temporal:
+                raise UsageError(
+                    f"{flag} does nothing with --temporal {temporal}; "
+                    f"leave it out or use --temporal {mode}."
+                )
         return replace(self, model=model, scale=scale, temporal=temporal)
 
     def output(self, clip: ClipInfo) -> ClipInfo:
