@@ -31,7 +31,7 @@ _BRIGHTNESS = 0.05
 _NOISE = 1.13  # mean absolute difference of two samples with Gaussian noise, over its sigma
 _BOUNDARY = 0.3
 _EXPLAINED = 2.5  # sigmas of change that noise explains
-_SMOOTH = 2.0  # sigma in pixels of what counts as a change of light
+_SMOOTH = 7  # pixels across which a change is averaged to tell that of the light
 
 
 def interleaved(image: Image) -> Floats:
@@ -197,7 +197,7 @@ def settled(confidence: Floats) -> Floats:
 
 def light_and_rest(change: Floats) -> tuple[Floats, Floats]:
     """A change (H, W) or (H, W, 3) as the sum of slow variations (light, mostly) and others."""
-    light = np.asarray(cv2.GaussianBlur(change, (0, 0), _SMOOTH), np.float32)
+    light = box(change, _SMOOTH)
     return light, change - light
 
 
