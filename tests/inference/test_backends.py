@@ -264,23 +264,23 @@ def test_the_plan_loads_nothing_and_knows_paths(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits are Linux's")
-@pytest.mark.xfail(reason="rarely, the convolution crashes under the limit; why is not known yet")
 def test_real_shortage_of_memory_ends_in_tiles():
-    # Whole, the image takes twice what is left; in tiles it leaves enough for all else, for Python
-    # and its libraries do not survive every allocation that fails.
     code = """
 import resource
 import numpy as np
 from videnhance.inference import CPU, load_model
 told = []
 model = load_model("realesr-animevideov3-x2", device=CPU, warn=told.append)
-image = np.random.default_rng(0).random((3, 480, 640), dtype=np.float32)
+image = np.random.default_rng(0).random((3, 240, 320), dtype=np.float32)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (55 << 20), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + (15 << 20), resource.RLIM_INFINITY))
 small = model([image])[0]
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 assert told and "tiles" in told[0], told
 whole = load_model("realesr-animevideov3-x2", device=CPU)([image])[0]
 assert np.abs(small - whole).max() < 1e-4
 """
-    subprocess.run([sys.executable, "-X", "faulthandler", "-c", code], check=True)
+    # The OpenBLAS in OpenCV's wheels (0.3.15) calls a null pointer where a thread of its own gets
+    # no memory, and on a busy machine that begins under the limit.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
