@@ -87,14 +87,23 @@ def test_light_that_changes_is_still(view: View) -> None:
     assert still.error.mean() < 0.2 * np.square(lit - image).mean()
 
 
-def test_noise_where_nothing_moves_is_left_out(view: View) -> None:
-    image = view()
-    grain = noisy((1, _HEIGHT, _WIDTH), 0.01)
-    left = {}
-    for sigma in (0.0, 0.01):
-        frame = Between(seen(image + grain, sigma), (anchor(image), anchor(image)), 0.5, None)
-        left[sigma] = float((frame.still().result - network(image)).std())
-    assert left[0.01] < 0.25 * left[0.0]
+@pytest.mark.parametrize(("strength", "shown"), [(4, False), (12, True)])
+def test_fine_changes_below_five_times_the_noise_are_left_out(
+    view: View, strength: float, shown: bool
+) -> None:
+    image, sigma = view(), 0.002
+    spot = np.s_[:, 32:40, 40:56]
+    image[spot] = 0.5
+    now = image.copy()
+    now[spot] += strength * sigma * (1 - 2 * (np.indices((8, 16)).sum(0) % 2)).astype(np.float32)
+    results = []
+    for level in (sigma, 0.0):
+        anchors = (anchor(image), anchor(image))
+        results.append(Between(seen(now, level), anchors, 0.5, None).still().result)
+    part = np.s_[68:76, 84:108]
+    of_all = np.abs(results[1] - network(image))[part].mean()
+    kept = np.abs(results[0] - network(image))[part].mean() / of_all
+    assert (kept > 0.9) if shown else (kept < 0.2)
 
 
 def test_what_two_frames_have_in_common_is_known(view: View) -> None:
@@ -103,6 +112,8 @@ def test_what_two_frames_have_in_common_is_known(view: View) -> None:
     half = image.copy()
     half[:, :, 48:] = view(seed=3)[:, :, 48:]
     assert changed(seen(image), seen(half), 10**-4.2) == pytest.approx(0.5, abs=0.1)
+    darker = image * np.float32(0.9)
+    assert changed(seen(darker), seen(darker + np.float32(0.015)), 10**-4.2) == 0
 
 
 def test_flicker_is_drawn_to_what_was_shown(view: View) -> None:

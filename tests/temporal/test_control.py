@@ -9,6 +9,7 @@ from videnhance.temporal.control import Control, Cost, longest_distance
 from videnhance.temporal.once import Once
 
 _SIZE = 100_000
+_ALLOWED = 1e-5
 
 
 @pytest.mark.parametrize(
@@ -90,12 +91,32 @@ def test_audits_are_no_reason_to_come_nearer() -> None:
 def test_predictions_are_corrected_by_and_by() -> None:
     control = Control(16)
     control.begin_scene(0.0)
-    assert control.correction() == 1
+    assert control.correction(_ALLOWED) == 1
     found = []
     for _ in range(20):
         control.planned(16, [Once(lambda: Cost(0, _SIZE, 0, 4e-5, 1e-5))])
         control.distance()
-        found.append(control.correction())
+        found.append(control.correction(_ALLOWED))
     assert found == sorted(found)
     assert 1 < found[1] < 2
     assert 3 < found[-1] < 4
+
+
+def test_tiles_that_hardly_err_teach_nothing() -> None:
+    control = Control(16)
+    control.begin_scene(0.0)
+    for _ in range(8):
+        control.planned(16, [Once(lambda: Cost(0, _SIZE, 0, 1e-9, 1e-7))])
+        control.distance()
+    assert control.correction(_ALLOWED) > 0.8
+    assert control.correction(1e-8) < 0.5
+
+
+def test_of_a_span_planned_before_nothing_could_be_carried_nothing_is_learned() -> None:
+    control = Control(4)
+    found = [control.begin_scene(0.0), control.distance()]
+    for share in (1.0, 0.9, 1.0, 1.0, 1.0, 1.0):
+        control.planned(found[-1], spent(share, found[-1]))
+        found.append(control.distance())
+    assert found[:3] == [4, 4, 4]
+    assert found[4:] == [1] * len(found[4:])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import Frame, Image
-from videnhance.kernels.motion import Floats, interleaved, planar
+from videnhance.kernels.motion import Floats, interleaved, luma, planar
 from videnhance.kernels.resize import resize
 from videnhance.pipeline import Meter, Stop, Workers
 from videnhance.temporal import fill
@@ -289,7 +289,28 @@ def test_parts_computed_anew_are_the_networks_own(
     assert all(before > 1e-4 for before, _ in found)
 
 
+def test_a_frame_computed_wholly_is_the_networks_own(view: View, clip: Clip) -> None:
+    """Also where some of its tiles would have done without."""
+    still = view(size=(144, 192))
+
+    def shot(t: int) -> Image:
+        image = still.copy()
+        image[:, :, 48:] = view(seed=t, size=(144, 192))[:, :, 48:]
+        return image
+
+    frames = [
+        Seen(frame, luma(frame.data), Kind.PLAIN if t else Kind.CUT, 0.0)
+        for t, frame in enumerate(clip(map(shot, range(3))))
+    ]
+    reuse = Reuse(Networks(inventive, plainly, _SCALE, _REACH), 42.0)
+    made = [one for task in reuse.tasks(iter(frames)) if (one := task()) is not None]
+    assert made[1][1].cost.pixels == made[1][1].cost.size
+    for seen, one in made:
+        assert np.array_equal(one.result, interleaved(inventive(seen.frame.data)))
+
+
 def test_a_fade_is_not_late(view: View, clip: Clip) -> None:
+    """What is left is the error of what moves as well."""
     made, _ = counted(clip(view(1.3 * t) * np.float32(1 - t / 40) for t in range(30)))
     assert max(errors(made, inventive)) < 10**-4.7
 

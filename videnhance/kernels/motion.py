@@ -195,10 +195,9 @@ def settled(confidence: Floats) -> Floats:
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
 
 
-def light_and_rest(change: Floats) -> tuple[Floats, Floats]:
-    """A change (H, W) or (H, W, 3) as the sum of slow variations (light, mostly) and others."""
-    light = box(change, _SMOOTH)
-    return light, change - light
+def light_of(change: Floats) -> Floats:
+    """What of a change (H, W) or (H, W, C) varies slowly over the picture, as light mostly does."""
+    return box(change, _SMOOTH).reshape(change.shape)
 
 
 def unexplained(change: Floats, sigma: float) -> Floats:
@@ -209,12 +208,12 @@ def unexplained(change: Floats, sigma: float) -> Floats:
     """
     if sigma == 0:
         return change
-    light, rest = light_and_rest(change)
-    return light + beyond_noise(rest, sigma)
+    light = light_of(change)
+    return light + beyond_noise(change - light, sigma)
 
 
 def beyond_noise(fine: Floats, sigma: float) -> Floats:
-    """Fine variations (H, W) or (H, W, 3) as far as their strength exceeds noise of `sigma`."""
+    """Fine variations (H, W) or (H, W, 3): none up to 2.5 sigma (local RMS), all from 5 on."""
     if sigma == 0:
         return fine
     square = np.square(fine)

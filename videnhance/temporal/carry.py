@@ -17,7 +17,7 @@ from videnhance.kernels.motion import (
     beyond_noise,
     box,
     interleaved,
-    light_and_rest,
+    light_of,
     luma_of,
     stretched,
     unexplained,
@@ -38,15 +38,16 @@ _SPOT = 5
 _LOOKED_AT = 16
 """Side in pixels of the blocks in which a scene's first frames are compared."""
 _LIGHT = np.float32(0.25)
-"""How much a slow variation over the picture counts as change: most of it is light, which plain
-enlargement follows, and the rest is a moving thing's, which has edges too."""
+"""How much of the mean square of a change that is slow over the picture counts: most of that is
+light, which plain enlargement follows. Where a thing moves, its edges count fully."""
 _DOUBTED = 2.0
-"""How many times as strong as the noise what changes may be where nothing moves, and be left out:
-the network would not show most of it, and it flickers."""
+"""Factor on the noise where nothing moves: fine changes below 5 sigma are left out, and all of them
+shown from 10 sigma on. The network would not show most of them, and they flicker."""
 _REMAINS_PLAIN, _REMAINS_DRAFTED = 0.55, 0.08
 """Share of the change's mean square that remains as error where it is enlarged so.
 
-The first is low: audits correct it, and what is not treated as still costs much more."""
+The first is low, for what does not count as still costs much more. Audits correct the errors that
+are predicted by it, not what counts as still."""
 _KEPT_PLAIN, _KEPT_DRAFTED = 0.7, 0.5
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _MOVES = 2.0
@@ -120,9 +121,9 @@ class Between:
         before, after = anchors
         self._scale = before.result.shape[0] // seen.luma.shape[0]
         image = interleaved(seen.frame.data.clip(0, 1))
-        change = image - _mixed(before.image, after.image, place)
-        self._light, self._fine = light_and_rest(change)
-        self._square = mean_square(self._fine) + _LIGHT * mean_square(self._light)
+        self._change = image - _mixed(before.image, after.image, place)
+        self._light = light_of(self._change)
+        self._square = _square(self._change, self._light)
         self._remains = _REMAINS_PLAIN if drafted is None else _REMAINS_DRAFTED
 
     @cached_property
@@ -148,7 +149,8 @@ class Between:
         before, after = self._anchors
         if self._drafted is None:
             result = np.empty_like(before.result)
-            change = self._light + beyond_noise(self._fine, _DOUBTED * self._sigma)
+            fine = self._change - self._light
+            change = self._light + beyond_noise(fine, _DOUBTED * self._sigma)
             mix(before.result, after.result, self._place, fields_of(change), result)
         else:
             result = _mixed(before.detail().picture, after.detail().picture, self._place)
@@ -245,8 +247,15 @@ def changed(before: Seen, after: Seen, allowed: float) -> float:
 
     `allowed` is the mean square error that may be left.
     """
-    square = np.square(after.luma - before.luma)
-    return float(np.mean(tile_means(square, _LOOKED_AT) > _STILL * allowed))
+    change = (after.luma - before.luma)[..., None]
+    square = _square(change, light_of(change))
+    return float(np.mean(tile_means(square, _LOOKED_AT) > _STILL * allowed / _REMAINS_PLAIN))
+
+
+def _square(change: Floats, light: Floats) -> Floats:
+    """Mean square of a change (H, W, C), (H, W), of which its light counts less."""
+    square = mean_square(change) - (1 - _LIGHT) * mean_square(light)
+    return np.maximum(square, 0, out=square)
 
 
 def mean_square(picture: Floats) -> Floats:

@@ -32,6 +32,9 @@ _PATIENCE = 24
 as many."""
 _DOUBT = 4
 """Audits that it takes to believe them as much as the predictions."""
+_TELLING = 0.1
+"""Share of the error allowed that audits must reach to tell anything: stiller tiles teach nothing
+about those that matter."""
 _TRUST = 16
 """Audits in mind when predictions are corrected."""
 
@@ -67,7 +70,8 @@ class Control:
     """Sets the distance of the anchors, and corrects predictions by what audits found.
 
     It looks at the span before the last one only: that is nearly finished, on any number of
-    threads, when the next one is planned, and waiting for it holds nobody up.
+    threads, when the next one is planned, and waiting for it holds nobody up. Where nothing can be
+    carried, and until a trial, a span of two frames, is judged, each frame is an anchor.
     """
 
     def __init__(self, longest: int) -> None:
@@ -86,7 +90,7 @@ class Control:
         self._index = 0 if changed > _MUCH else min(DISTANCES.index(_BEGINNING), self._last)
         self._idle, self._patience = 0, _PATIENCE
         self._spans.clear()
-        return self._wanted(trial=self._index == 0)
+        return DISTANCES[max(self._index, 1)]
 
     def planned(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         """Hear of a span that was to have this distance, and of its carried frames' costs."""
@@ -96,23 +100,19 @@ class Control:
         """Frames to the next anchor."""
         while len(self._spans) > 1:
             self._learn(*self._spans.popleft())
-        trial = self._index == 0 and self._idle >= self._patience
-        if trial:
+        if self._index == 0 and self._idle >= self._patience:
             self._idle = 0
             self._patience *= 2
-        return self._wanted(trial=trial)
+            return DISTANCES[1]
+        return DISTANCES[self._index]
 
-    def _wanted(self, *, trial: bool) -> int:
-        """What is learned from a trial is known two spans later; until then nothing is risked."""
-        return DISTANCES[1] if trial else DISTANCES[self._index]
-
-    def correction(self) -> float:
-        """What predicted errors must be multiplied with."""
+    def correction(self, allowed: float) -> float:
+        """What predicted errors must be multiplied with, where this one is allowed."""
         if not self._audits:
             return 1.0
         found = sum(error for error, _ in self._audits)
         thought = sum(predicted for _, predicted in self._audits)
-        doubt = _DOUBT / len(self._audits) * thought
+        doubt = _DOUBT * max(thought / len(self._audits), _TELLING * allowed)
         return float(np.clip((found + doubt) / max(thought + doubt, 1e-9), 0.25, 8))
 
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
@@ -123,7 +123,7 @@ class Control:
         self._audits.extend(
             (cost.audit, cost.predicted) for cost in found if cost.audit is not None
         )
-        if not found or (self._index > 0 and distance != DISTANCES[self._index]):
+        if not found or distance != DISTANCES[max(self._index, 1)]:
             return
         actual = len(found) + 1  # repeats, or the end of a scene, may have cut the span short
         size = sum(cost.size for cost in found)

@@ -88,16 +88,18 @@ class Inner:
         chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(self._pts, self._place, chosen)
         kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
-        cost = self._recomputed(chosen, result)
+        parts = parts_of(chosen, self._side, self._networks.reach, self._height, self._width)
+        whole = Part(0, 0, self._height, self._width)
+        alone = parts == [whole]
+        cost = self._recomputed(parts, result)
         if audited and kept is not None:
-            true, spent = self._truth(self._tile(audited), result, cost)
+            true, spent = self._truth(self._tile(audited), result, alone=alone)
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
-        if chosen.all():  # as an anchor
+        if alone:  # it is the network's own, as an anchor is
             return Made(result, cost)
         if self._networks.faithful:
             # All of the frame is drafted, and flickers with its noise.
-            whole = Part(0, 0, self._height, self._width)
             most = min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
             self._between.smooth(result, [(whole, whole)], last(), most)
         elif moving:
@@ -131,9 +133,8 @@ class Inner:
             moves += carried.moving
         return whole.result, whole.error, min(1.0, moves / size)
 
-    def _recomputed(self, chosen: Mask, result: Floats) -> Cost:
+    def _recomputed(self, parts: list[Part], result: Floats) -> Cost:
         networks = self._networks
-        parts = parts_of(chosen, self._side, networks.reach, self._height, self._width)
         pixels = recompute(
             networks.full, self._image, parts, result, reach=networks.reach, scale=networks.scale
         )
@@ -144,10 +145,13 @@ class Inner:
         bottom, right = top + self._side, left + self._side
         return Part(top, left, min(self._height, bottom), min(self._width, right))
 
-    def _truth(self, tile: Part, result: Floats, cost: Cost) -> tuple[Floats, int]:
-        """What the network makes of a tile, and how many input pixels it sees for that."""
+    def _truth(self, tile: Part, result: Floats, *, alone: bool) -> tuple[Floats, int]:
+        """What the network makes of a tile, and how many input pixels it sees for that.
+
+        None, where all of the result is the network's own.
+        """
         networks = self._networks
-        if cost.pixels == cost.size:
+        if alone:
             return tile.of(result, networks.scale), 0
         outer = tile.grown(networks.reach, self._height, self._width)
         made = interleaved(networks.full(outer.of_planes(self._image)))

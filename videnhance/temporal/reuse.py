@@ -133,7 +133,7 @@ class Reuse:
         shown = goes_on.shown if goes_on else None
         new = [seen for seen in frames if seen.kind in (Kind.PLAIN, Kind.CUT)]
         anchor = Once(partial(self._anchor, new[-1])) if new else before
-        correction = control.correction()
+        correction = control.correction(self.allowed)
         entries, carried = [], 0
         previous: tuple[Seen, Once[Made]] | None = None
         costs: list[Once[Cost]] = []
