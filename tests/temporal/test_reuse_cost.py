@@ -1,0 +1,71 @@
+"""What it costs to enlarge few frames and carry the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reusing import REACH, Clip, Counting, View, counted, inventive, noisy, plainly, whole
+
+from videnhance.core import Image
+from videnhance.kernels.motion import interleaved, planar
+from videnhance.temporal.control import DISTANCES
+from videnhance.temporal.scenes import Kind
+
+
+def test_repeats_cost_nothing(view: View, clip: Clip) -> None:
+    made, network = counted(clip(view() for _ in range(80)))
+    assert network.areas == [72 * 96]
+    first = made[0][1].result
+    assert all(one.result is first or np.array_equal(one.result, first) for _, one in made)
+
+
+@pytest.mark.parametrize("longest", [2, 4, 32])
+def test_twelve_pictures_in_twenty_four_cost_half(view: View, clip: Clip, longest: int) -> None:
+    _, doubled = counted(clip(view(4 * (t // 2)) for t in range(48)), longest=longest)
+    _, single = counted(clip(view(4 * t) for t in range(24)), longest=longest)
+    assert doubled.pixels == pytest.approx(single.pixels, rel=0.15)
+    _, alone = counted(clip(view(t // 2, seed=t // 2) for t in range(24)), longest=longest)
+    assert alone.areas == [72 * 96] * 12
+
+
+def test_a_still_costs_a_frame_in_thirty_two(view: View, clip: Clip) -> None:
+    """It is lit a little more and less, so that frames are no repeats; 16 comes before 32."""
+    size = (64, 96)
+    still = view(size=size)
+    frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 16 + 4 * 32))
+    made, network = counted(frames)
+    assert all(seen.kind is Kind.PLAIN for seen, _ in made[1:])
+    assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 4, abs=1)
+    assert DISTANCES[-1] == 32
+    # What else it sees are audits: a tile of three frames in ten.
+    part = (32 + 2 * (REACH + 2)) ** 2
+    audits = network.pixels - whole(network, 64 * 96) * 64 * 96
+    assert audits <= 0.35 * len(frames) * part
+    assert sum(one.cost.audit is not None for _, one in made) >= 0.2 * len(frames)
+
+
+@pytest.mark.parametrize("scene", ["one", "many"])
+def test_what_cannot_be_foreseen_costs_hardly_more_than_every_frame(clip: Clip, scene: str) -> None:
+    """Noise, on a ground that holds a scene together or by itself, and a network that loves it."""
+    dice = np.random.default_rng(0)
+    if scene == "many":
+        images = [dice.random((3, 48, 64), np.float32) for _ in range(40)]
+    else:
+        ground = np.linspace(0.2, 0.8, 64, dtype=np.float32) * np.ones((3, 48, 1), np.float32)
+        images = [noisy(ground, 0.04, t) for t in range(80)]
+
+    def fond(image: Image) -> Image:
+        return planar(interleaved(np.clip(3 * inventive(image) - 2 * plainly(image), 0, 1)))
+
+    frames = clip(images)
+    made, network = counted(frames, network=fond)
+    assert [seen.kind for seen, _ in made[1:]].count(Kind.CUT) == (39 if scene == "many" else 0)
+    assert 0.9 < network.pixels / (len(frames) * 48 * 64) <= 1.05
+
+
+def test_a_draft_is_made_only_where_something_is_carried(view: View, clip: Clip) -> None:
+    draft = Counting(plainly)
+    counted(clip(view(seed=t) for t in range(10)), draft=draft)
+    assert not draft.areas
+    counted(clip(view() for t in range(10)), draft=draft)
+    assert not draft.areas
