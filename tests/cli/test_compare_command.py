@@ -27,13 +27,16 @@ def test_a_table(run: Any, clip: Path) -> None:
     lines = answer.stdout.splitlines()
     assert lines[0].rstrip() == "12 frames, 64x48"
     assert lines[1].split() == ["measure", "mean", "worst", "at", "baseline", "better"]
-    shown = {line.split("  ")[0]: line.split()[-1] for line in lines[2:-1]}
+    shown = {line.split("  ")[0]: line.split()[-1] for line in lines[2:-2]}
     assert list(shown) == ["PSNR-Y", "SSIM-Y", *MEASURES]
     assert shown["PSNR-Y"] == "higher"
     assert shown["E_warp"] == "lower"
     assert shown["gradient energy"] == "(detail)"
     assert "inf dB" in lines[2]
-    assert lines[-1].strip() == "baseline: the same measure on the reference"
+    assert lines[-2].strip() == "baseline: the same measure on the reference"
+    assert lines[-1].strip() == "steadiness: along the reference's motion, for want of --source"
+    answer = run("compare", "--source", clip, clip, "--no-vmaf")
+    assert answer.stdout.splitlines()[-1].strip() == "steadiness: along the source's motion"
 
 
 def test_json_is_one_object(run: Any, clip: Path, make_clip: Any, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_quiet_says_nothing(run, clip: Path, tmp_path: Path) -> None:
 def test_verbose_shows_plan_and_proof(run, clip: Path, tmp_path: Path) -> None:
     answer = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "-v")
     assert "every timestamp" in answer.stdout
+    assert "temporal:  off" in answer.stderr
     assert "encoder:   libx264, yuv420p" in answer.stderr
 
 
@@ -104,7 +105,7 @@ def test_verbose_shows_plan_and_proof(run, clip: Path, tmp_path: Path) -> None:
         (
             {},
             {"cuts": ((0, 9.0),) * 3, "audit": ((0, 50.0), (1, 43.12), (9, 44.0))},
-            "3 scene cuts, 3 carried tiles audited: 44.8 dB",
+            "3 scene cuts, 3 carried tiles 44.8 dB from the network's own before smoothing",
         ),
     ],
 )
@@ -135,7 +136,8 @@ def test_a_dry_run_writes_nothing(run, clip: Path, tmp_path: Path) -> None:
     assert answer.exit_code == 0, answer.stderr
     names = [line.split(":")[0] for line in answer.stdout.splitlines()]
     assert names == [
-        "source", "frames", "size", "model", "tiles", "encoder", "copied", "output", "time", "disk",
+        "source", "frames", "size", "model", "temporal", "tiles", "encoder", "copied", "output",
+        "time", "disk",
     ]  # fmt: skip
     assert list(tmp_path.iterdir()) == []
     event = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--dry-run", "--json").stdout

@@ -255,5 +255,6 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
     ],
 )
 def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal"):
+    with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal") as refused:
         Upscale(model=MODEL, **options).settle(CLIP, "cpu")
+    assert ("auto has chosen" in str(refused.value)) == (options["temporal"] == "auto")

@@ -43,7 +43,10 @@ def comparison_table(found: Comparison) -> Table:
             "" if measure.baseline is None else _figure(measure.baseline, measure),
             measure.better or "(detail)",
         )
-    table.caption = f"baseline: the same measure on the {found.baseline}"
+    followed = "source's motion" if found.source else "reference's motion, for want of --source"
+    table.caption = (
+        f"baseline: the same measure on the {found.baseline}\nsteadiness: along the {followed}"
+    )
     table.caption_justify, table.caption_style = "left", ""
     return table
 

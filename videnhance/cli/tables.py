@@ -11,6 +11,7 @@ from rich.text import Text
 from videnhance.engine import Plan, Preview, Result
 from videnhance.engine.notes import Notes
 from videnhance.media.verify import Proof
+from videnhance.stages.upscale import Upscale
 
 
 def aligned(rows: Iterable[tuple[str, str]]) -> list[str]:
@@ -33,6 +34,7 @@ def plan_lines(plan: Plan) -> list[str]:
             ("frames", f"{plan.frames} in {count} segment{'s' if count != 1 else ''}"),
             ("size", f"{before.width}x{before.height} to {after.width}x{after.height}"),
             ("model", f"{_models(plan)}{name}"),
+            ("temporal", _temporal(plan)),
             ("tiles", tiles or "none, whole frames"),
             ("encoder", f"{job.encoding.encoder}, {job.encoding.pix_fmt}, {options}"),
             ("copied", ", ".join(streams) or "no other stream"),
@@ -45,12 +47,21 @@ def _models(plan: Plan) -> str:
     return f"{models} on {plan.device}" if models else "plain enlargement, no network"
 
 
+def _temporal(plan: Plan) -> str:
+    """How frames use their neighbours."""
+    for stage in plan.job.stages:
+        if isinstance(stage, Upscale) and plan.job.models:
+            aim = {"steady": f" {stage.steady_strength}", "reuse": f" {stage.reuse_quality:g} dB"}
+            return f"{stage.temporal}{aim.get(stage.temporal, '')}"
+    return "off"
+
+
 def plan_line(plan: Plan) -> str:
     """What will be made, in one line."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
     return (
         f"{plan.frames} frames, {before.width}x{before.height} to {after.width}x{after.height}, "
-        f"{_models(plan)}, {job.encoding.encoder}"
+        f"{_models(plan)}, temporal {_temporal(plan)}, {job.encoding.encoder}"
     )
 
 
@@ -121,7 +132,8 @@ def _noted(notes: Notes) -> Iterator[str]:
     if "audit" in records:
         errors = [10 ** (-value / 10) for _, value in records["audit"]]
         mean = -10 * math.log10(sum(errors) / len(errors))
-        yield f"{_counted(len(errors), 'carried tile')} audited: {mean:.1f} dB"
+        tiles = _counted(len(errors), "carried tile")
+        yield f"{tiles} {mean:.1f} dB from the network's own before smoothing"
 
 
 def _counted(count: int, what: str) -> str:

@@ -129,17 +129,21 @@ class Upscale:
         temporal = self.temporal
         if temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
+        self._refuse_ignored(temporal)
+        return replace(self, model=model, scale=scale, temporal=temporal)
+
+    def _refuse_ignored(self, temporal: str) -> None:
         meant = {
             "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
             "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
         }
+        chosen = ", which auto has chosen" if self.temporal == "auto" else ""
         for mode, (flag, given) in meant.items():
             if given and mode != temporal:
                 raise UsageError(
-                    f"{flag} does nothing with --temporal {temporal}; "
-                    f"leave it out or use --temporal {mode}."
+                    f"{flag} does nothing with --temporal {temporal}{chosen}; "
+                    f"leave it out, of a preset too, or use --temporal {mode}."
                 )
-        return replace(self, model=model, scale=scale, temporal=temporal)
 
     def output(self, clip: ClipInfo) -> ClipInfo:
         """The enlarged size; sides are rounded to even numbers where the scale is broken."""
