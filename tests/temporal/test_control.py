@@ -68,7 +68,7 @@ def test_what_can_be_carried_after_all_soon_is() -> None:
     control = Control(32)
     first = control.begin_scene(1.0)
     control.planned(first, spent(0.0, first))
-    assert distances(control, 0.0)[:4] == [1, 16, 16, 32]
+    assert distances(control, 0.0)[:8] == [1, 2, 2, 4, 4, 8, 8, 16]
 
 
 def test_small_frames_are_carried_less() -> None:

@@ -137,10 +137,8 @@ class Control:
             n = DISTANCES[index]
             return 1 / n + (1 - 1 / n) * (min(1.0, share * math.sqrt(n / actual)) + expense)
 
-        # One further at most, for that the root tells how much more is lost there is a guess; but
-        # after a trial as far as if none had been needed.
-        furthest = self._index + 1 if self._index else DISTANCES.index(_BEGINNING)
-        possible = range(min(furthest, self._last), -1, -1)
+        # One further at most: that the root tells how much more is lost there is a guess.
+        possible = range(min(self._index + 1, self._last), -1, -1)
         self._index = min(possible, key=work)
         self._idle = 0
         if self._index > 1:
