@@ -60,9 +60,8 @@ def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View) -> None
     image = view()
     frame = between(0.85 * image, image, np.float32(0.7) * image)
     assert not frame.moving(1e-6, 8).any()
-    still = frame.still()
-    assert np.abs(still.result - network(np.float32(0.85) * image)).max() < 1e-5
-    assert still.error.max() < 1e-9
+    assert np.abs(frame.still() - network(np.float32(0.85) * image)).max() < 1e-5
+    assert frame.error().max() < 1e-9
 
 
 def test_blocks_that_changed_are_told_from_those_that_did_not(view: View) -> None:
@@ -82,9 +81,8 @@ def test_light_that_changes_is_still(view: View) -> None:
     lit = image + np.linspace(0, 0.02, _WIDTH, dtype=np.float32)
     frame = between(lit, image, image)
     assert not frame.moving(10**-4.2, 8).any()
-    still = frame.still()
-    assert np.abs(still.result - network(lit))[8:-8, 8:-8].max() < 0.5 / 255
-    assert still.error.mean() < 0.2 * np.square(lit - image).mean()
+    assert np.abs(frame.still() - network(lit))[8:-8, 8:-8].max() < 0.5 / 255
+    assert frame.error().mean() < 0.2 * np.square(lit - image).mean()
 
 
 @pytest.mark.parametrize(("strength", "shown"), [(4, False), (12, True)])
@@ -99,7 +97,7 @@ def test_fine_changes_below_five_times_the_noise_are_left_out(
     results = []
     for level in (sigma, 0.0):
         anchors = (anchor(image), anchor(image))
-        results.append(Between(seen(now, level), anchors, 0.5, None).still().result)
+        results.append(Between(seen(now, level), anchors, 0.5, None).still())
     part = np.s_[68:76, 84:108]
     of_all = np.abs(results[1] - network(image))[part].mean()
     kept = np.abs(results[0] - network(image))[part].mean() / of_all

@@ -71,6 +71,16 @@ def test_what_can_be_carried_after_all_soon_is() -> None:
     assert distances(control, 0.0)[:8] == [1, 2, 2, 4, 4, 8, 8, 16]
 
 
+@pytest.mark.parametrize(("share", "goes_on"), [(0.4, True), (0.55, False)])
+def test_one_frame_in_two_is_carried_only_where_that_saves_more_than_it_takes(
+    share: float, goes_on: bool
+) -> None:
+    """Its own motion is followed, and what it is carried from drafted and measured."""
+    control = Control(2)
+    control.begin_scene(0.0)
+    assert (distances(control, share)[-1] == 2) is goes_on
+
+
 def test_small_frames_are_carried_less() -> None:
     """Each has an expense of its own, whatever its size."""
     large, small = Control(32), Control(32)

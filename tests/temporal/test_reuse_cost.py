@@ -12,6 +12,17 @@ from videnhance.temporal.control import DISTANCES
 from videnhance.temporal.scenes import Kind
 
 
+def fond(image: Image) -> Image:
+    """A network that loves noise."""
+    return planar(interleaved(np.clip(3 * inventive(image) - 2 * plainly(image), 0, 1)))
+
+
+def grainy(frames: int) -> list[Image]:
+    """Noise on a ground that holds the scene together."""
+    ground = np.linspace(0.2, 0.8, 64, dtype=np.float32) * np.ones((3, 48, 1), np.float32)
+    return [noisy(ground, 0.04, t) for t in range(frames)]
+
+
 def test_repeats_cost_nothing(view: View, clip: Clip) -> None:
     made, network = counted(clip(view() for _ in range(80)))
     assert network.areas == [72 * 96]
@@ -46,17 +57,10 @@ def test_a_still_costs_a_frame_in_thirty_two(view: View, clip: Clip) -> None:
 
 @pytest.mark.parametrize("scene", ["one", "many"])
 def test_what_cannot_be_foreseen_costs_hardly_more_than_every_frame(clip: Clip, scene: str) -> None:
-    """Noise, on a ground that holds a scene together or by itself, and a network that loves it."""
+    """Noise, by itself or on a ground."""
     dice = np.random.default_rng(0)
-    if scene == "many":
-        images = [dice.random((3, 48, 64), np.float32) for _ in range(40)]
-    else:
-        ground = np.linspace(0.2, 0.8, 64, dtype=np.float32) * np.ones((3, 48, 1), np.float32)
-        images = [noisy(ground, 0.04, t) for t in range(80)]
-
-    def fond(image: Image) -> Image:
-        return planar(interleaved(np.clip(3 * inventive(image) - 2 * plainly(image), 0, 1)))
-
+    many = [dice.random((3, 48, 64), np.float32) for _ in range(40)]
+    images = many if scene == "many" else grainy(80)
     frames = clip(images)
     made, network = counted(frames, network=fond)
     assert [seen.kind for seen, _ in made[1:]].count(Kind.CUT) == (39 if scene == "many" else 0)
@@ -69,3 +73,14 @@ def test_a_draft_is_made_only_where_something_is_carried(view: View, clip: Clip)
     assert not draft.areas
     counted(clip(view() for t in range(10)), draft=draft)
     assert not draft.areas
+
+
+def test_what_is_computed_whole_is_not_drafted(clip: Clip) -> None:
+    """Only the anchors are, on both sides of each of two frames that are tried."""
+    draft = Counting(plainly)
+    frames = clip(grainy(80))
+    made, network = counted(frames, network=fond, draft=draft)
+    assert network.areas == [48 * 64] * len(frames)
+    assert draft.areas == [48 * 64] * 4
+    for seen, one in made:
+        assert np.array_equal(one.result, interleaved(fond(seen.frame.data)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,13 +96,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Carried:
-    """A frame or a part of it, made from the anchors on both sides."""
+    """What a part of a frame gets from the anchors on both sides."""
 
-    result: Floats
-    """(s·h, s·w, 3)."""
+    detail: Floats
+    """To be added to the draft, (s·h, s·w, 3)."""
     error: Floats
     """Mean square error, (h, w), as far as it can be told without the network."""
-    moving: float = 0.0
+    moving: float
     """Input pixels that move."""
 
 
@@ -140,8 +139,12 @@ class Between:
             np.bool_,
         )
 
-    def still(self) -> Carried:
-        """The whole frame, as if nothing moved.
+    def error(self) -> Floats:
+        """Mean square error (H, W) of what `still` makes."""
+        return np.float32(self._remains) * self._square
+
+    def still(self) -> Floats:
+        """The whole frame, (sH, sW, 3), as if nothing moved.
 
         What little has changed is enlarged plainly, as far as noise does not explain it, or as well
         as the draft does it.
@@ -155,18 +158,11 @@ class Between:
         else:
             result = _mixed(before.detail().picture, after.detail().picture, self._place)
             result += self._drafted
-        return Carried(result, np.float32(self._remains) * self._square)
+        return result
 
-    def carried(self, part: Part, draft: Callable[[Part], Floats]) -> Carried:
-        """A part of it, with what the network added to the anchors brought along the motion.
-
-        `draft` is asked for that of the part where there is none of the whole.
-        """
+    def carried(self, part: Part) -> Carried:
+        """What the network added to the anchors there, brought along the motion."""
         here = self._luma.part(part)
-        if self._drafted is None:
-            result = draft(part)
-        else:
-            result = part.of(self._drafted, self._scale).copy()
         first, second = (self._motion(here, like.part(part)) for like in self._like)
         details = [anchor.detail() for anchor in self._anchors]
         near = first.confidence * np.float32(1 - self._place)
@@ -176,7 +172,8 @@ class Between:
         fields = fields_of(first.flow, second.flow, share, trust)
         spread, brought = np.empty_like(trust), np.empty_like(trust)
         before, after = (part.of(detail.picture, self._scale) for detail in details)
-        add_brought(before, after, fields, result, spread, brought)
+        picture = np.zeros(before.shape, np.float32)
+        add_brought(before, after, fields, picture, spread, brought)
         # Two details that err independently differ by the sum of their errors. Where neither can be
         # trusted the draft errs by all that it lacks. The factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
@@ -184,7 +181,7 @@ class Between:
         error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
         # A sum over the last axis, which NumPy is slow at.
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
-        return Carried(result, error, float(np.count_nonzero(length > _MOVES)))
+        return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
 
     def _motion(self, here: LumaPicture, there: LumaPicture) -> Motion:
         return judged(here, there, find_flow(here, there), self._sigma)

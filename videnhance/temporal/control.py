@@ -27,6 +27,8 @@ _EXPENSE = 0.33
 """What following the motion of a whole frame takes, as a share of the default network's work.
 
 Of heavier ones it is less, and little is lost by it."""
+_EXPENSE_ANCHOR = 0.15
+"""The same of what is kept of an anchor, to be carried from it."""
 _EXPENSE_EACH = 1500
 """Input pixels that the network would see in the time that a carried frame takes at least."""
 _PATIENCE = 24
@@ -135,7 +137,9 @@ class Control:
         def work(index: int) -> float:
             """Expected share of the network's work."""
             n = DISTANCES[index]
-            return 1 / n + (1 - 1 / n) * (min(1.0, share * math.sqrt(n / actual)) + expense)
+            anchor = 1 + _EXPENSE_ANCHOR * (n > 1)
+            carried = min(1.0, share * math.sqrt(n / actual)) + expense
+            return anchor / n + (1 - 1 / n) * carried
 
         # One further at most: that the root tells how much more is lost there is a guess.
         possible = range(min(self._index + 1, self._last), -1, -1)

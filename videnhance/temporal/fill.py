@@ -9,7 +9,7 @@ import numpy as np
 
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
-from videnhance.temporal.carry import Anchor, Between, Shown, mean_square
+from videnhance.temporal.carry import Anchor, Between, Carried, Shown, mean_square
 from videnhance.temporal.control import Cost
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -71,8 +71,11 @@ class Inner:
         self._side = tile_side(self._height, self._width)
         self._added = min(anchor.added() for anchor in anchors)
         # All of a frame is worth a draft only where nothing that a network adds may be lost.
-        drafted = interleaved(networks.draft(self._image)) if networks.faithful else None
-        self._between = Between(seen, anchors, place, drafted)
+        self._whole = Part(0, 0, self._height, self._width)
+        self._drafted: Floats | None = None
+        if networks.faithful:
+            self._drafted = self._draft(self._whole)
+        self._between = Between(seen, anchors, place, self._drafted)
 
     def made(self, allowed: float, correction: float, last: Callable[[], Shown]) -> Made:
         """Finish it.
@@ -82,33 +85,50 @@ class Inner:
         """
         promised = allowed
         moving = self._moving(min(promised, _LOST * self._added))
-        result, error, moves = self._carried(moving)
+        carried = [self._between.carried(outer) for _, outer in moving]
+        error = self._error(moving, carried)
+        moves = min(1.0, sum(part.moving for part in carried) / (self._height * self._width))
         allowed = min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
         predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
         audited = _audited(self._pts, self._place, chosen)
-        kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         parts = parts_of(chosen, self._side, self._networks.reach, self._height, self._width)
-        whole = Part(0, 0, self._height, self._width)
-        alone = parts == [whole]
+        alone = parts == [self._whole]
+        if alone and audited is None:
+            size = self._height * self._width
+            return Made(interleaved(self._networks.full(self._image)), Cost(size, size))
+        result = self._laid(moving, carried)
+        kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(parts, result)
         if audited and kept is not None:
             true, spent = self._truth(self._tile(audited), result, alone=alone)
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
-        if alone:  # it is the network's own, as an anchor is
-            return Made(result, cost)
+        if not alone:  # or it is the network's own, as an anchor is
+            self._finish(result, moving, promised, allowed, last)
+        return Made(result, cost)
+
+    def _finish(
+        self,
+        result: Floats,
+        moving: list[tuple[Part, Part]],
+        promised: float,
+        allowed: float,
+        last: Callable[[], Shown],
+    ) -> None:
+        """Smooth it in time and strengthen it, in place."""
         if self._networks.faithful:
             # All of the frame is drafted, and flickers with its noise.
             most = min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
-            self._between.smooth(result, [(whole, whole)], last(), most)
+            self._between.smooth(result, [(self._whole, self._whole)], last(), most)
         elif moving:
-            share = sum(outer.pixels for _, outer in moving) / cost.size
+            share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
             self._between.smooth(result, moving, last(), _SMOOTHED * allowed / share)
         self._between.strengthen(result)
-        return Made(result, cost)
 
     def _draft(self, part: Part) -> Floats:
+        if self._drafted is not None:
+            return part.of(self._drafted, self._networks.scale)
         return interleaved(self._networks.draft(part.of_planes(self._image)))
 
     def _moving(self, allowed: float) -> list[tuple[Part, Part]]:
@@ -118,20 +138,22 @@ class Inner:
         parts = parts_of(blocks, side, _CONTEXT, self._height, self._width)
         return [(part, part.grown(_CONTEXT + FEATHER, self._height, self._width)) for part in parts]
 
-    def _carried(self, moving: list[tuple[Part, Part]]) -> tuple[Floats, Floats, float]:
-        """The picture without the network's help, its error (H, W), and which share moves."""
-        size = self._height * self._width
-        if moving and moving[0][0].pixels == size:  # nothing is still, or would remain to be seen
-            whole = self._between.carried(moving[0][0], self._draft)
-            return whole.result, whole.error, whole.moving / size
-        whole = self._between.still()
-        moves = 0.0
-        for part, outer in moving:
-            carried = self._between.carried(outer, self._draft)
-            lay(carried.result, outer, part, whole.result, self._networks.scale)
-            part.of(whole.error)[:] = part.within(outer).of(carried.error)
-            moves += carried.moving
-        return whole.result, whole.error, min(1.0, moves / size)
+    def _error(self, moving: list[tuple[Part, Part]], carried: list[Carried]) -> Floats:
+        """What the picture will lack without the network's help, as a mean square (H, W)."""
+        error = self._between.error()
+        for (part, outer), of_part in zip(moving, carried, strict=True):
+            part.of(error)[:] = part.within(outer).of(of_part.error)
+        return error
+
+    def _laid(self, moving: list[tuple[Part, Part]], carried: list[Carried]) -> Floats:
+        """The picture without the network's help."""
+        if moving and moving[0][0] == self._whole:  # nothing still would remain to be seen
+            return self._draft(self._whole) + carried[0].detail
+        result = self._between.still()
+        for (part, outer), of_part in zip(moving, carried, strict=True):
+            made = self._draft(outer) + of_part.detail
+            lay(made, outer, part, result, self._networks.scale)
+        return result
 
     def _recomputed(self, parts: list[Part], result: Floats) -> Cost:
         networks = self._networks
