@@ -88,7 +88,7 @@ def test_curves(run: Any, clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture = tmp_path / "curves.png"
     answer = run("compare", clip, clip, "--no-vmaf", "--plot", picture)
-    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert (answer.exit_code, answer.stderr) == (0, f"Curves are in {picture}.\n")
     drawn = cv2.imread(str(picture))
     assert drawn.shape[0] > 1000
     assert drawn.shape[1] == 1200

@@ -191,6 +191,21 @@ def test_the_order_of_threads_makes_no_difference() -> None:
     assert [pts for pts, _ in taken[0].records["r"]] == sorted(p for p, _ in amounts if p > 2)
 
 
+def test_a_segment_tells_of_the_frame_behind_it_what_the_next_does_not() -> None:
+    book = Notebook()
+    parts = []
+    for own, seen in ((range(3), range(4)), (range(3, 6), range(3, 7)), (range(6, 9), range(7, 9))):
+        for pts in seen:
+            book.count("c", pts, 1)
+            book.record("r", pts, own[0])
+        parts.append(book.take(own.__contains__, own.stop))
+    joined = Notes.joined(parts)
+    assert joined.counts["c"] == 3 + 3 + 2
+    assert joined.records["r"] == (
+        (0, 0), (1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 3), (7, 6), (8, 6),
+    )  # fmt: skip
+
+
 def test_a_name_is_either_counted_or_recorded() -> None:
     book = Notebook()
     book.count("cuts", 0, 1)
@@ -205,9 +220,10 @@ def test_notes_survive_json_and_are_joined_in_order() -> None:
     assert back == one
     both = Notes.joined([one, Notes(), two])
     assert both.counts == {"pixels": pytest.approx(0.3), "repeats": 2.0}
+    assert isinstance(both.report(Fraction(1, 2))["repeats"], int)
     assert both.report(Fraction(1, 2)) == {
         "pixels": both.counts["pixels"],
-        "repeats": 2.0,
+        "repeats": 2,
         "cuts": [
             {"time": -1.5, "value": 11.5},
             {"time": 3.5, "value": None},

@@ -37,16 +37,21 @@ every_mode = pytest.mark.parametrize("temporal", ["steady", "reuse"])
 
 @pytest.fixture(scope="module")
 def source(ffmpeg: Any) -> Path:
-    """Three seconds of a fractal that is dived into, cut at frame 19, a keyframe each second."""
+    """Three seconds that are cut at frame 19, a keyframe each second."""
+    return _film(ffmpeg, _CUT)
+
+
+def _film(ffmpeg: Any, cut: int) -> Path:
+    """A fractal that is dived into up to the cut, and a test picture."""
     size = f"{_WIDTH}x{_HEIGHT}"
     graph = (
-        f"mandelbrot=s={size}:r={_RATE}:end_pts=400,trim=end_frame={_CUT}[a];"
-        f"testsrc2=s={size}:r={_RATE},trim=end_frame={_FRAMES - _CUT}[b];"
+        f"mandelbrot=s={size}:r={_RATE}:end_pts=400,trim=end_frame={cut}[a];"
+        f"testsrc2=s={size}:r={_RATE},trim=end_frame={_FRAMES - cut}[b];"
         "[a]format=yuv420p,setsar=1[c];[b]format=yuv420p,setsar=1[d];"
         "[c][d]concat,noise=alls=2:allf=t:all_seed=7"
     )
     path: Path = ffmpeg.make(
-        "temporal.mkv", "-f", "lavfi", "-i", graph, "-c:v", "libx264", "-preset", "ultrafast",
+        f"cut-{cut}.mkv", "-f", "lavfi", "-i", graph, "-c:v", "libx264", "-preset", "ultrafast",
         "-pix_fmt", "yuv420p", "-crf", "18", "-x264-params", "keyint=15:min-keyint=15:scenecut=0",
     )  # fmt: skip
     return path
@@ -165,3 +170,13 @@ def test_the_report_tells_of_cuts_audits_and_work(undisturbed: dict[str, Path]) 
     assert 0 < reuse["network_pixels"] < 1.05 * reuse["pixels"]
     assert reuse["audit"]
     assert all(30 < audit["value"] <= 100 for audit in reuse["audit"])
+
+
+@every_mode
+def test_a_cut_where_a_segment_begins_is_reported(
+    ffmpeg: Any, tmp_path: Path, temporal: str
+) -> None:
+    """As most do: encoders put a keyframe there."""
+    result = _run(_film(ffmpeg, 15), tmp_path / "out.mkv", temporal)
+    assert result.job.segments[1].start * result.job.clip.time_base == 1
+    assert [pts for pts, _ in result.notes.records["cuts"]] == [result.job.segments[1].start]

@@ -116,9 +116,10 @@ def test_frames_alone_need_no_neighbours() -> None:
     assert off.students(CLIP) == steady.students(CLIP) == ()
 
 
-@every_mode
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 8.0])
-@pytest.mark.parametrize("strength", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("temporal", "strength"), [("off", 0.0), ("off", 0.5), ("steady", 0.5), ("reuse", 0.5)]
+)
 def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float) -> None:
     stage = Upscale(model=MODEL, scale=scale, temporal=temporal, strength=strength)
     out = stage.settle(CLIP, "cpu").output(CLIP)
@@ -173,10 +174,9 @@ def test_a_student_makes_the_drafts() -> None:
     assert 0 < same.pixels <= 30 * 48 * 64
 
 
-@every_mode
-def test_without_detail_no_network_is_asked(temporal: str) -> None:
+def test_without_detail_no_network_is_asked() -> None:
     network = Sharp(1)
-    made = run(Upscale(model=MODEL, temporal=temporal, strength=0.0), pan(4), Noting(network))
+    made = run(Upscale(model=MODEL, strength=0.0), pan(4), Noting(network))
     assert network.pixels == 0
     assert np.array_equal(made[3].data, resize(pan(4)[3].data, 96, 128))
 
@@ -252,9 +252,19 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
         ("--reuse-quality", {"temporal": "steady", "reuse_quality": 45.0}),
         ("--reuse-quality", {"temporal": "off", "reuse_quality": 45.0}),
         ("--steady-strength", {"temporal": "auto", "steady_strength": "strong"}),
+        ("--reuse-quality", {"temporal": "auto", "strength": 0.0, "reuse_quality": 45.0}),
     ],
 )
 def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal") as refused:
         Upscale(model=MODEL, **options).settle(CLIP, "cpu")
     assert ("auto has chosen" in str(refused.value)) == (options["temporal"] == "auto")
+
+
+@every_mode
+def test_without_a_network_neighbours_are_no_use(temporal: str) -> None:
+    plain = Upscale(model=MODEL, strength=0.0).settle(CLIP, "cpu")
+    assert plain.temporal == "off"
+    if temporal != "off":
+        with pytest.raises(UsageError, match="does nothing with --strength 0"):
+            replace(plain, temporal=temporal).settle(CLIP, "cpu")

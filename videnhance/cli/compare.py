@@ -74,3 +74,4 @@ def compare(
                 typer.echo(warning, err=True)
         if plot is not None:
             draw(found, plot)
+            typer.echo(f"Curves are in {plot}.", err=True)

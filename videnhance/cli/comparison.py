@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from videnhance.cli.tables import counted
 from videnhance.core import UsageError
 from videnhance.engine.compare import Comparison
 from videnhance.engine.judging import Measure
@@ -25,7 +26,7 @@ _DOTS_PER_INCH = 120
 
 def comparison_table(found: Comparison) -> Table:
     """Every measure with its mean, its worst frame, and the baseline's mean beside it."""
-    title = f"{found.frames} frames, {found.width}x{found.height}"
+    title = f"{counted(found.frames, 'frame')}, {found.width}x{found.height}"
     table = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold",
         title=title, title_justify="left", title_style="",
@@ -124,7 +125,8 @@ def draw(found: Comparison, path: Path) -> None:
     # Not pyplot, which would look for a screen.
     figures: Any = importlib.import_module("matplotlib.figure")
     count = len(found.measures)
-    figure = figures.Figure(figsize=(_WIDTH, _ROW * count + 0.6), layout="constrained")
+    figure = figures.Figure(figsize=(_WIDTH, _ROW * count + 0.9), layout="constrained")
+    figure.suptitle(f"{found.output}, frame by frame; dotted: the mean", fontsize="medium")
     rows = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, measure in zip(rows, found.measures, strict=True):
         axes.plot(found.times, measure.values, linewidth=1.0, marker="." if count == 1 else None)

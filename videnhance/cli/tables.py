@@ -31,7 +31,7 @@ def plan_lines(plan: Plan) -> list[str]:
     return aligned(
         [
             ("source", f"{job.source} ({form})"),
-            ("frames", f"{plan.frames} in {count} segment{'s' if count != 1 else ''}"),
+            ("frames", f"{plan.frames} in {counted(count, 'segment')}"),
             ("size", f"{before.width}x{before.height} to {after.width}x{after.height}"),
             ("model", f"{_models(plan)}{name}"),
             ("temporal", _temporal(plan)),
@@ -60,7 +60,8 @@ def plan_line(plan: Plan) -> str:
     """What will be made, in one line."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
     return (
-        f"{plan.frames} frames, {before.width}x{before.height} to {after.width}x{after.height}, "
+        f"{counted(plan.frames, 'frame')}, "
+        f"{before.width}x{before.height} to {after.width}x{after.height}, "
         f"{_models(plan)}, temporal {_temporal(plan)}, {job.encoding.encoder}"
     )
 
@@ -126,17 +127,18 @@ def _noted(notes: Notes) -> Iterator[str]:
         shown = "under 1" if 0 < share < 1 else f"{share:.0f}"
         yield f"network on {shown} % of the pixels"
     if "cuts" in records:
-        yield _counted(len(records["cuts"]), "scene cut")
+        yield counted(len(records["cuts"]), "scene cut")
     if "repeats" in counts:
-        yield _counted(round(counts["repeats"]), "repeated frame")
+        yield counted(round(counts["repeats"]), "repeated frame")
     if "audit" in records:
         errors = [10 ** (-value / 10) for _, value in records["audit"]]
         mean = -10 * math.log10(sum(errors) / len(errors))
-        tiles = _counted(len(errors), "carried tile")
+        tiles = counted(len(errors), "carried tile")
         yield f"{tiles} {mean:.1f} dB from the network's own before smoothing"
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """A number of things: 1 frame, 2 frames."""
     return f"{count} {what}{'s' if count != 1 else ''}"
 
 

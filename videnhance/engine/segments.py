@@ -46,19 +46,20 @@ class _Span:
 
     def __init__(self) -> None:
         self._first: int | None = None
-        self._beyond: int | None = None
+        self.beyond: int | None = None
+        """The first behind them."""
 
     def see(self, pts: int, inside: bool) -> None:
         """Learn of a frame, warm-up and runout included, before it is enhanced."""
         if inside and self._first is None:
             self._first = pts
-        if not inside and self._first is not None and self._beyond is None:
-            self._beyond = pts
+        if not inside and self._first is not None and self.beyond is None:
+            self.beyond = pts
 
     def __contains__(self, pts: int) -> bool:
         if self._first is None or pts < self._first:
             return False
-        return self._beyond is None or pts < self._beyond
+        return self.beyond is None or pts < self.beyond
 
 
 class SegmentRunner:
@@ -171,7 +172,7 @@ class SegmentRunner:
             encoder.put(frame)
             self.computed += 1
             self.tell(self._progress.report(before + self.computed))
-        return replace(end[0], notes=self._notebook.take(span.__contains__))
+        return replace(end[0], notes=self._notebook.take(span.__contains__, span.beyond))
 
     def _encode(self, item: _Begin | _End | Frame) -> None:
         """Runs on the encoder's thread."""

@@ -83,9 +83,9 @@ class Upscale:
         """Frames it must see after a frame before that can leave."""
         from videnhance.temporal import control, scenes
 
-        if self._follows("steady"):
+        if self.temporal == "steady":
             return scenes.LONGEST_FLASH
-        return control.LOOKAHEAD if self._follows("reuse") else 0
+        return control.LOOKAHEAD if self.temporal == "reuse" else 0
 
     @property
     def warmup(self) -> int:
@@ -93,16 +93,12 @@ class Upscale:
         from videnhance.temporal import steady
 
         share = steady.STRENGTHS[self.steady_strength]
-        return steady.warmup(share) if self._follows("steady") else 0
+        return steady.warmup(share) if self.temporal == "steady" else 0
 
     @property
     def runout(self) -> int:
         """Frames behind a segment: the next one's first is the anchor that the last ones need."""
-        return 2 * self._follows("steady") + self._follows("reuse")
-
-    def _follows(self, mode: str) -> bool:
-        """Whether neighbours are used in that way; without a network there is nothing to carry."""
-        return self.strength > 0 and self.temporal == mode
+        return 2 * (self.temporal == "steady") + (self.temporal == "reuse")
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
@@ -127,12 +123,19 @@ class Upscale:
         if scale is None and self.height is None:
             scale = _USUAL_SCALE
         temporal = self.temporal
-        if temporal == "auto":
+        if temporal == "auto" and self.strength == 0:
+            temporal = "off"
+        elif temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
         self._refuse_ignored(temporal)
         return replace(self, model=model, scale=scale, temporal=temporal)
 
     def _refuse_ignored(self, temporal: str) -> None:
+        if self.strength == 0 and temporal != "off":
+            raise UsageError(
+                f"--temporal {temporal} does nothing with --strength 0, where no network runs; "
+                "leave one of them out, of a preset too."
+            )
         meant = {
             "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
             "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
