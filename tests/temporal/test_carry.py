@@ -12,7 +12,7 @@ import pytest
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Between, Detail, Shown, changed, detail_strength
+from videnhance.temporal.carry import Anchor, Between, Detail, changed, detail_strength
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
@@ -112,67 +112,6 @@ def test_what_two_frames_have_in_common_is_known(view: View) -> None:
     assert changed(seen(image), seen(half), 10**-4.2) == pytest.approx(0.5, abs=0.1)
     darker = image * np.float32(0.9)
     assert changed(seen(darker), seen(darker + np.float32(0.015)), 10**-4.2) == 0
-
-
-def test_flicker_is_drawn_to_what_was_shown(view: View) -> None:
-    """Where nothing moves seven tenths of it go, in luma, and nothing outside of the part."""
-    image = view()
-    result = network(image) + noisy((144, 192, 1), 0.01)
-    before = result.copy()
-    part = Part(16, 16, 56, 72)
-    outer = part.grown(8, _HEIGHT, _WIDTH)
-    last = Shown(LumaPicture(luma(image)), network(image))
-    between(image, image, image).smooth(result, [(part, outer)], last, 1.0)
-    flicker, left = (luma_of(part.of(one - network(image), 2)) for one in (before, result))
-    assert left.std() / flicker.std() == pytest.approx(0.3, abs=0.02)
-    around = result.copy()
-    outer.of(around, 2)[:] = outer.of(before, 2)
-    assert np.array_equal(around, before)
-
-
-def test_what_changes_with_the_source_is_no_flicker(view: View) -> None:
-    image = view()
-    darker = np.float32(0.8) * image
-    result = network(darker)
-    last = Shown(LumaPicture(luma(image)), network(image))
-    between(darker, darker, darker).smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
-    assert abs(float((result - network(darker)).mean())) < 0.5 / 255
-
-
-def test_half_of_the_flicker_goes_where_all_is_drafted(view: View) -> None:
-    image = view()
-    anchors = (anchor(image), anchor(image))
-    result = network(image) + noisy((144, 192, 1), 0.01)
-    flicker = luma_of(result - network(image)).std()
-    frame = Between(seen(image), anchors, 0.5, network(image))
-    last = Shown(LumaPicture(luma(image)), network(image))
-    frame.smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
-    left = luma_of(result - network(image)).std()
-    assert left / flicker == pytest.approx(0.5, abs=0.02)
-
-
-def test_the_sources_noise_is_left_behind(view: View) -> None:
-    image = view()
-    grain = noisy((1, _HEIGHT, _WIDTH), 0.01)
-    anchors = (anchor(image), anchor(image))
-    left = {}
-    for sigma in (0.0, 0.01):
-        result = network(image)
-        last = Shown(LumaPicture(luma(image)), network(image))
-        frame = Between(seen(image + grain, sigma), anchors, 0.5, None)
-        frame.smooth(result, [(_WHOLE, _WHOLE)], last, 1.0)
-        left[sigma] = luma_of(result - network(image)).std()
-    assert left[0.01] < 0.25 * left[0.0]
-
-
-@pytest.mark.parametrize("most", [1e-7, 1e-5])
-def test_smoothing_keeps_within_its_bound(view: View, most: float) -> None:
-    image = view()
-    result = network(image) + noisy((144, 192, 1), 0.02)
-    before = result.copy()
-    last = Shown(LumaPicture(luma(image)), network(image))
-    between(image, image, image).smooth(result, [(_WHOLE, _WHOLE)], last, most)
-    assert np.square(luma_of(result - before)).mean() == pytest.approx(most, rel=0.01)
 
 
 def test_weakened_detail_gets_the_anchors_strength(view: View) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from videnhance.kernels.blending import measure_detail, strengthen_detail
-from videnhance.kernels.carrying import add_brought, draw_towards, fields_of, mix
+from videnhance.kernels.carrying import add_brought, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -17,16 +17,13 @@ from videnhance.kernels.motion import (
     box,
     interleaved,
     light_of,
-    luma_of,
     stretched,
-    unexplained,
-    warp,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_flow, judged
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
-from videnhance.temporal.tiles import ramps, tile_maxima, tile_means
+from videnhance.temporal.tiles import tile_maxima, tile_means
 
 _STILL = 2.0
 """How many times the error allowed that of a block may be where it counts as still."""
@@ -47,8 +44,6 @@ _REMAINS_PLAIN, _REMAINS_DRAFTED = 0.55, 0.08
 
 The first is low, for what does not count as still costs much more. Audits correct the errors that
 are predicted by it, not what counts as still."""
-_KEPT_PLAIN, _KEPT_DRAFTED = 0.7, 0.5
-"""Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _MOVES = 2.0
 """Pixels of displacement to both anchors, summed, from which on something moves."""
 _FAINT = np.float32(1e-6)
@@ -83,15 +78,6 @@ class Anchor:
     """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
     strength: Once[Floats]
     """Mean square of what its luma has beyond plain enlargement, around each pixel, (H, W)."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The frame before, and what was made of it."""
-
-    luma: LumaPicture
-    result: Floats
-    """(sH, sW, 3)."""
 
 
 @dataclass(frozen=True)
@@ -185,31 +171,6 @@ class Between:
 
     def _motion(self, here: LumaPicture, there: LumaPicture) -> Motion:
         return judged(here, there, find_flow(here, there), self._sigma)
-
-    def smooth(
-        self, result: Floats, parts: list[tuple[Part, Part]], last: Shown, most: float
-    ) -> None:
-        """Draw parts of the finished picture towards the last one along the motion, in place.
-
-        Only in luma, where flicker is seen. Two successive results have their detail from the same
-        anchors, by other ways: this makes one go over into the other. Parts come without and with
-        their surroundings; `most` is the mean square of what may change in each.
-        """
-        like = last.luma.like(self._luma)
-        most_kept = np.float32(_KEPT_PLAIN if self._drafted is None else _KEPT_DRAFTED)
-        for part, outer in parts:
-            here, there = self._luma.part(outer), like.part(outer)
-            motion = self._motion(here, there)
-            # Of the light as it was: what a fade has changed must come along, and noise must not.
-            as_faded = warp(there.luma, motion.flow)
-            change = unexplained(here.luma - as_faded, self._sigma)
-            if like is not last.luma:
-                change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
-            rows, columns = ramps(part, outer)
-            kept = most_kept * motion.confidence * rows[:, None] * columns
-            fields = fields_of(motion.flow, change, kept)
-            shown = luma_of(outer.of(last.result, self._scale))
-            draw_towards(shown, fields, most, outer.of(result, self._scale))
 
     def strengthen(self, result: Floats) -> None:
         """Give the finished picture's detail the strength that the anchors' has, in place.

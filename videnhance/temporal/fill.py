@@ -9,10 +9,11 @@ import numpy as np
 
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
-from videnhance.temporal.carry import Anchor, Between, Carried, Shown, mean_square
+from videnhance.temporal.carry import Anchor, Between, Carried, mean_square
 from videnhance.temporal.control import Cost
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
+from videnhance.temporal.smooth import Shown, smooth
 from videnhance.temporal.tiles import (
     FEATHER,
     lay,
@@ -26,9 +27,12 @@ _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
 _MARGIN, _SMOOTHED = 0.65, 0.35
 """Of the error that is allowed, what may come from carrying, and from smoothing in time."""
-_SMOOTHED_FAITHFUL = 1.0
+_SMOOTHED_FAITHFUL = 0.75
 """What may come from smoothing, of what a faithful network may lose: by smoothing it loses flicker
 for the most part, and less of its gain than by as much error of carrying."""
+_SETTLED = 0.6
+"""Share of that for anchors: nothing strengthens them, and with more fades would be late by more
+than a code value."""
 _LOST = 0.025
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -65,7 +69,7 @@ class Inner:
     def __init__(
         self, networks: Networks, seen: Seen, anchors: tuple[Anchor, Anchor], place: float
     ) -> None:
-        self._networks, self._pts, self._place = networks, seen.frame.pts, place
+        self._networks, self._seen, self._place = networks, seen, place
         self._image = seen.frame.data.clip(0, 1)
         self._height, self._width = self._image.shape[1:]
         self._side = tile_side(self._height, self._width)
@@ -91,7 +95,7 @@ class Inner:
         allowed = min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
         predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
-        audited = _audited(self._pts, self._place, chosen)
+        audited = _audited(self._seen.frame.pts, self._place, chosen)
         parts = parts_of(chosen, self._side, self._networks.reach, self._height, self._width)
         alone = parts == [self._whole]
         if alone and audited is None:
@@ -117,13 +121,12 @@ class Inner:
         last: Callable[[], Shown],
     ) -> None:
         """Smooth it in time and strengthen it, in place."""
-        if self._networks.faithful:
-            # All of the frame is drafted, and flickers with its noise.
-            most = min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
-            self._between.smooth(result, [(self._whole, self._whole)], last(), most)
+        most, faithful = _smoothing(promised, allowed), self._networks.faithful
+        if faithful:  # all of the frame is drafted, and flickers with its noise
+            smooth(result, self._seen, [(self._whole,) * 2], last(), most, faithful=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
-            self._between.smooth(result, moving, last(), _SMOOTHED * allowed / share)
+            smooth(result, self._seen, moving, last(), most / share, faithful=False)
         self._between.strengthen(result)
 
     def _draft(self, part: Part) -> Floats:
@@ -178,6 +181,26 @@ class Inner:
         outer = tile.grown(networks.reach, self._height, self._width)
         made = interleaved(networks.full(outer.of_planes(self._image)))
         return tile.within(outer).of(made, networks.scale), outer.pixels
+
+
+def settled(
+    networks: Networks, seen: Seen, anchor: Anchor, promised: float, last: Callable[[], Shown]
+) -> Made:
+    """An anchor behind a carried frame: smoothed like that, it does not stand out by its flicker.
+
+    `promised` is the mean square error it may have.
+    """
+    height, width = seen.luma.shape
+    whole = Part(0, 0, height, width)
+    result = anchor.result.copy()
+    most = _SETTLED * _smoothing(promised, min(promised, _LOST * anchor.added()))
+    smooth(result, seen, [(whole, whole)], last(), most, faithful=networks.faithful)
+    return Made(result, Cost(whole.pixels, whole.pixels))
+
+
+def _smoothing(promised: float, allowed: float) -> float:
+    """What of an error may come from smoothing; `allowed` is less for faithful networks."""
+    return min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:

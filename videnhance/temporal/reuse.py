@@ -15,16 +15,16 @@ from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import (
     Anchor,
     Detail,
-    Shown,
     changed,
     detail_strength,
     mean_square,
 )
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.fill import Inner, Made, Networks
+from videnhance.temporal.fill import Inner, Made, Networks, settled
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.smooth import Shown
 
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
@@ -146,12 +146,10 @@ class Reuse:
             elif before is not None and seen is not new[-1]:
                 carried += 1
                 place = carried / len(new)
-                last_one = (
-                    partial(_shown, *previous) if previous else partial(_shown_anchor, before)
-                )
-                made = Once(
-                    partial(self._filled, seen, before, anchor, place, correction, last_one)
-                )
+                near = partial(_shown, *previous) if previous else partial(_shown_anchor, before)
+                made = Once(partial(self._filled, seen, before, anchor, place, correction, near))
+            elif previous:
+                made = Once(partial(self._settled, seen, anchor, partial(_shown, *previous)))
             else:
                 made = Once(partial(_anchored, seen, anchor))
             entry = _Entry(seen, made, Once(partial(_cost, made)))
@@ -203,6 +201,9 @@ class Reuse:
     ) -> Made:
         inner = Inner(self.networks, seen, (before(), after()), place)
         return inner.made(self.allowed, correction, last)
+
+    def _settled(self, seen: Seen, anchor: Once[Anchor], last: Callable[[], Shown]) -> Made:
+        return settled(self.networks, seen, anchor(), self.allowed, last)
 
 
 def _begin(anchor: Once[Anchor]) -> None:

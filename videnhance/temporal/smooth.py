@@ -1,0 +1,60 @@
+"""Draw finished pictures towards the one before, so that detail does not flicker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from videnhance.kernels.carrying import draw_towards, fields_of
+from videnhance.kernels.motion import Floats, luma_of, unexplained, warp
+from videnhance.temporal.flow import LumaPicture, find_flow, judged
+from videnhance.temporal.part import Part
+from videnhance.temporal.scenes import Seen
+from videnhance.temporal.tiles import ramps
+
+_KEPT_INVENTED, _KEPT_RESTORED = 0.7, 0.5
+"""Share of the last frame's picture, brought here, where it can be trusted wholly."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The frame before, and what was made of it."""
+
+    luma: LumaPicture
+    result: Floats
+    """(sH, sW, 3)."""
+
+
+def smooth(
+    result: Floats,
+    seen: Seen,
+    parts: list[tuple[Part, Part]],
+    last: Shown,
+    most: float,
+    *,
+    faithful: bool,
+) -> None:
+    """Draw parts of a finished picture (sH, sW, 3) towards the last one along the motion, in place.
+
+    Only in luma, where flicker is seen. Two successive results have their detail from the same
+    anchors, by other ways: this makes one go over into the other. Parts come without and with
+    their surroundings; `most` is the mean square of what may change in each.
+    """
+    luma = LumaPicture(seen.luma)
+    scale = result.shape[0] // seen.luma.shape[0]
+    like = last.luma.like(luma)
+    most_kept = np.float32(_KEPT_RESTORED if faithful else _KEPT_INVENTED)
+    for part, outer in parts:
+        here, there = luma.part(outer), like.part(outer)
+        motion = judged(here, there, find_flow(here, there), seen.sigma)
+        # Of the light as it was: what a fade has changed must come along, and noise must not.
+        as_faded = warp(there.luma, motion.flow)
+        change = unexplained(here.luma - as_faded, seen.sigma)
+        if like is not last.luma:
+            change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
+        rows, columns = ramps(part, outer)
+        kept = most_kept * motion.confidence * rows[:, None] * columns
+        fields = fields_of(motion.flow, change, kept)
+        shown = luma_of(outer.of(last.result, scale))
+        draw_towards(shown, fields, most, outer.of(result, scale))
