@@ -252,7 +252,6 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
         ("--reuse-quality", {"temporal": "steady", "reuse_quality": 45.0}),
         ("--reuse-quality", {"temporal": "off", "reuse_quality": 45.0}),
         ("--steady-strength", {"temporal": "auto", "steady_strength": "strong"}),
-        ("--reuse-quality", {"temporal": "auto", "strength": 0.0, "reuse_quality": 45.0}),
     ],
 )
 def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
@@ -268,3 +267,6 @@ def test_without_a_network_neighbours_are_no_use(temporal: str) -> None:
     if temporal != "off":
         with pytest.raises(UsageError, match="does nothing with --strength 0"):
             replace(plain, temporal=temporal).settle(CLIP, "cpu")
+    for options in ({"reuse_quality": 45.0}, {"steady_strength": "strong"}):
+        with pytest.raises(UsageError, match="does nothing with --strength 0"):
+            Upscale(model=MODEL, strength=0.0, temporal=temporal, **options).settle(CLIP, "cpu")

@@ -172,7 +172,9 @@ class SegmentRunner:
             encoder.put(frame)
             self.computed += 1
             self.tell(self._progress.report(before + self.computed))
-        return replace(end[0], notes=self._notebook.take(span.__contains__, span.beyond))
+        # With a warm-up the next segment sees itself what its first frame is to the one before.
+        beyond = None if self.plan.warmup else span.beyond
+        return replace(end[0], notes=self._notebook.take(span.__contains__, beyond))
 
     def _encode(self, item: _Begin | _End | Frame) -> None:
         """Runs on the encoder's thread."""

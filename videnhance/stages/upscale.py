@@ -132,21 +132,27 @@ class Upscale:
 
     def _refuse_ignored(self, temporal: str) -> None:
         if self.strength == 0 and temporal != "off":
-            raise UsageError(
-                f"--temporal {temporal} does nothing with --strength 0, where no network runs; "
-                "leave one of them out, of a preset too."
-            )
+            raise self._without_network(f"--temporal {temporal}")
         meant = {
             "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
             "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
         }
         chosen = ", which auto has chosen" if self.temporal == "auto" else ""
         for mode, (flag, given) in meant.items():
+            if given and self.strength == 0:
+                raise self._without_network(flag)
             if given and mode != temporal:
                 raise UsageError(
                     f"{flag} does nothing with --temporal {temporal}{chosen}; "
                     f"leave it out, of a preset too, or use --temporal {mode}."
                 )
+
+    @staticmethod
+    def _without_network(flag: str) -> UsageError:
+        return UsageError(
+            f"{flag} does nothing with --strength 0, where no network runs; "
+            "leave one of them out, of a preset too."
+        )
 
     def output(self, clip: ClipInfo) -> ClipInfo:
         """The enlarged size; sides are rounded to even numbers where the scale is broken."""

@@ -183,10 +183,11 @@ class Inner:
         return tile.within(outer).of(made, networks.scale), outer.pixels
 
 
-def settled(
-    networks: Networks, seen: Seen, anchor: Anchor, promised: float, last: Callable[[], Shown]
-) -> Made:
-    """An anchor behind a carried frame: smoothed like that, it does not stand out by its flicker.
+def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, last: Shown) -> Made:
+    """An anchor behind a carried frame, smoothed as a whole: its flicker would stand out.
+
+    What is carried from it, and drawn towards it next, stays what the network made: else fades
+    would be late by what adds up.
 
     `promised` is the mean square error it may have.
     """
@@ -194,7 +195,7 @@ def settled(
     whole = Part(0, 0, height, width)
     result = anchor.result.copy()
     most = _SETTLED * _smoothing(promised, min(promised, _LOST * anchor.added()))
-    smooth(result, seen, [(whole, whole)], last(), most, faithful=networks.faithful)
+    smooth(result, seen, [(whole, whole)], last, most, faithful=networks.faithful)
     return Made(result, Cost(whole.pixels, whole.pixels))
 
 

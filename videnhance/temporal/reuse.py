@@ -31,7 +31,7 @@ Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 _UNDECIDED = 2
 """Frames behind a scene's first that are seen before it is decided how far the next anchor is."""
 _MOST_REPEATS = 16
-"""Frames of a group at least, where most repeat what was before."""
+"""Frames that a group may have, where most are repeats, though anchors must be nearer."""
 _ENERGY_SIDE = 9
 """Pixels over which the energy of detail is averaged."""
 
@@ -103,6 +103,7 @@ class Reuse:
         held.
         """
         frames: list[Seen] = []
+        most = min(max(self._longest, _MOST_REPEATS), 2 * self._longest)
         first: Seen | None = None
         distance = new = 0
         for seen in items:
@@ -117,7 +118,7 @@ class Reuse:
             if first is not None and new == _UNDECIDED:
                 distance = control.begin_scene(changed(first, seen, self.allowed))
                 first = None
-            if new == distance or len(frames) == max(self._longest, _MOST_REPEATS):
+            if new == distance or len(frames) == most:
                 yield frames, distance
                 frames, new = [], 0
                 distance = _UNDECIDED if first is not None else control.distance()
@@ -149,7 +150,7 @@ class Reuse:
                 near = partial(_shown, *previous) if previous else partial(_shown_anchor, before)
                 made = Once(partial(self._filled, seen, before, anchor, place, correction, near))
             elif previous:
-                made = Once(partial(self._settled, seen, anchor, partial(_shown, *previous)))
+                made = Once(partial(self._settled, seen, anchor, *previous))
             else:
                 made = Once(partial(_anchored, seen, anchor))
             entry = _Entry(seen, made, Once(partial(_cost, made)))
@@ -202,8 +203,11 @@ class Reuse:
         inner = Inner(self.networks, seen, (before(), after()), place)
         return inner.made(self.allowed, correction, last)
 
-    def _settled(self, seen: Seen, anchor: Once[Anchor], last: Callable[[], Shown]) -> Made:
-        return settled(self.networks, seen, anchor(), self.allowed, last)
+    def _settled(self, seen: Seen, anchor: Once[Anchor], last: Seen, made: Once[Made]) -> Made:
+        cost = made().cost
+        if cost.pixels >= cost.size:  # both are the network's own
+            return _anchored(seen, anchor)
+        return settled(self.networks, seen, anchor(), self.allowed, _shown(last, made))
 
 
 def _begin(anchor: Once[Anchor]) -> None:

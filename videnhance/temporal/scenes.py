@@ -27,10 +27,8 @@ LONGEST_FLASH = 2
 """Frames; also how many frames must be seen after a cut before it is sure to be none."""
 
 _SMALL = (160, 90)
-_CUT = 0.10
-"""Threshold of FFmpeg's scdet, as a share of the range."""
 _SUSPICIOUS = 0.03
-"""Smallest mean difference at which motion is tried as an explanation."""
+"""Smallest mean difference, as a share of the range, at which explanations are tried."""
 _BLOCK = 10
 _CONFIDENT = 0.5
 _STEP = 1 / 255
@@ -79,8 +77,8 @@ class _Looked:
 def scenes(frames: Iterator[Frame]) -> Iterator[Seen]:
     """Look at every frame; those behind a suspected cut are held back until it is sure.
 
-    A cut is a frame whose mean difference to the one before jumps (FFmpeg's scdet), or that
-    motion cannot explain in more than half of the picture.
+    A cut is a frame that differs from the one before, in the mean, and that neither motion nor a
+    fade explains in more than half of the picture.
     """
     waiting: deque[_Looked] = deque()
     judge = _Judge()
@@ -132,24 +130,19 @@ class _Judge:
     def __init__(self) -> None:
         self.last: _Looked | None = None
         self.sigma = 0.0
-        self._difference = 0.0
         self._shown: _Looked | None = None
         self._levels: deque[float] = deque(maxlen=15)
 
     def begin(self, now: _Looked) -> None:
         """A new scene."""
         self.last = self._shown = now
-        self.sigma = self._difference = 0.0
+        self.sigma = 0.0
         self._levels.clear()
 
     def differs(self, now: _Looked) -> bool:
         """Whether a frame begins something else than the last one's scene."""
         assert self.last is not None
-        difference = _difference(self.last.small, now.small)
-        score = min(difference, abs(difference - self._difference))
-        if score < _CUT and difference < _SUSPICIOUS:
-            return False
-        return self.unlike(now)
+        return _difference(self.last.small, now.small) >= _SUSPICIOUS and self.unlike(now)
 
     def unlike(self, now: _Looked) -> bool:
         """Whether motion and fading explain less than half of what is in this frame or the last.
@@ -175,7 +168,6 @@ class _Judge:
     def follow(self, now: _Looked) -> Kind:
         """Take in a further frame of the scene."""
         assert self.last is not None
-        self._difference = _difference(self.last.small, now.small)
         if self._repeats(now):
             self.last = now
             return Kind.REPEAT
