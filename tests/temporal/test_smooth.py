@@ -91,3 +91,16 @@ def test_smoothing_keeps_within_its_bound(view: View, most: float) -> None:
     last = Shown(LumaPicture(luma(image)), network(image))
     smooth(result, seen(image), ALL, last, most, faithful=False)
     assert np.square(luma_of(result - before)).mean() == pytest.approx(most, rel=0.01)
+
+
+def test_a_line_that_is_not_there_is_not_brought(view: View) -> None:
+    image = view()
+    result, before = network(image), network(image)
+    before[40:100, 90:92] += 0.2
+    smooth(result, seen(image), ALL, Shown(LumaPicture(luma(image)), before), 1.0, faithful=False)
+    own = luma_of(network(image))
+    around = np.ones((3, 3), np.uint8)
+    beyond = np.maximum(luma_of(result) - cv2.dilate(own, around), 0)
+    assert beyond.max() < 0.6 / 255
+    inside = np.abs(luma_of(result) - own)[40:100, 90:92]
+    assert inside.mean() < 0.5 * 0.7 * 0.2

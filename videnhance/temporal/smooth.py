@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from videnhance.kernels.carrying import draw_towards, fields_of
@@ -15,6 +16,8 @@ from videnhance.temporal.tiles import ramps
 
 _KEPT_INVENTED, _KEPT_RESTORED = 0.7, 0.5
 """Share of the last frame's picture, brought here, where it can be trusted wholly."""
+_BEYOND = np.float32(0.5 / 255)
+"""What a picture may be drawn beyond the values it has around a place."""
 
 
 @dataclass(frozen=True)
@@ -56,5 +59,19 @@ def smooth(
         rows, columns = ramps(part, outer)
         kept = most_kept * motion.confidence * rows[:, None] * columns
         fields = fields_of(motion.flow, change, kept)
-        shown = luma_of(outer.of(last.result, scale))
-        draw_towards(shown, fields, most, outer.of(result, scale))
+        target, shown = outer.of(result, scale), luma_of(outer.of(last.result, scale))
+        own = luma_of(target)
+        draw_towards(shown, fields, most, target)
+        _keep_within(own, target, scale)
+
+
+def _keep_within(own: Floats, target: Floats, scale: int) -> None:
+    """Take back what lies outside of the values `own` (h, w) has around the place, in place.
+
+    Where flow goes wrong beside thin things, what is brought would leave lines that are nowhere in
+    the picture (neighbourhood clamping: Salvi, "An excursion in temporal supersampling", 2016).
+    """
+    around = np.ones((2 * round(scale / 2) + 1,) * 2, np.uint8)
+    low, high = cv2.erode(own, around) - _BEYOND, cv2.dilate(own, around) + _BEYOND
+    drawn = luma_of(target)
+    target += (drawn.clip(low, high) - drawn)[..., None]
