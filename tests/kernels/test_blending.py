@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from videnhance.kernels.blending import fade_in, measure_detail, strengthen_detail
+from videnhance.kernels.blending import add_luma, fade_in
 
 Floats = NDArray[np.float32]
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -30,14 +30,11 @@ def test_a_picture_fades_in_by_rows_and_columns() -> None:
     assert np.array_equal(around, target)
 
 
-def test_detail_is_measured_and_strengthened() -> None:
-    picture, plain = noise(6, 8, 3), noise(6, 8, seed=1)
-    energy = np.empty((3, 4), np.float32)
-    measure_detail(picture, plain, energy)
-    detail = picture @ _LUMA - plain
-    assert np.allclose(energy, np.square(detail).reshape(3, 2, 4, 2).mean(axis=(1, 3)), atol=1e-6)
-    gain = 1 + noise(6, 8, seed=2)
+def test_luma_is_added_to_a_part_of_a_picture() -> None:
+    picture, more = noise(6, 8, 3), noise(4, 5, seed=1)
     before = picture.copy()
-    strengthen_detail(plain, gain, picture)
-    assert np.allclose(picture @ _LUMA - plain, gain * detail, atol=1e-5)
-    assert np.allclose(picture - before, (picture - before)[..., :1], atol=1e-6)
+    add_luma(more, picture[1:5, 2:7])
+    added = picture - before
+    assert np.allclose(added[1:5, 2:7], more[..., None], atol=1e-6)
+    added[1:5, 2:7] = 0
+    assert not added.any()

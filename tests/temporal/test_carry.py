@@ -38,13 +38,10 @@ def anchor(image: Image) -> Anchor:
     result, plane = network(image), luma(image)
     plain = interleaved(resize(image, 2 * image.shape[1], 2 * image.shape[2]))
     detail = Detail(result - plain, np.zeros_like(plane))
-
-    def strength() -> Floats:
-        return detail_strength(result, stretched(plane, *result.shape[:2]), plane.shape)
-
+    strength = Once(lambda: detail_strength(result, plane))
     return Anchor(
         LumaPicture(plane), interleaved(image), result,
-        Once(lambda: detail), Once(lambda: math.inf), Once(strength),
+        Once(lambda: detail), Once(lambda: math.inf), strength,
     )  # fmt: skip
 
 
@@ -114,21 +111,26 @@ def test_what_two_frames_have_in_common_is_known(view: View) -> None:
     assert changed(seen(darker), seen(darker + np.float32(0.015)), 10**-4.2) == 0
 
 
-def test_weakened_detail_gets_the_anchors_strength(view: View) -> None:
-    image = view()
-    frame = between(image, image, image)
+@pytest.mark.parametrize(("drafted", "least", "most"), [(False, 1.0, 1.35), (True, 0.8, 1.0)])
+def test_fine_detail_gets_the_anchors_strength(
+    view: View, drafted: bool, least: float, most: float
+) -> None:
+    image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
     wanted = network(image)
     plain = stretched(interleaved(image), 144, 192)
-    for share in (1.0, 0.9, 0.5):
-        result = plain + np.float32(share) * (wanted - plain)
+    anchors = (anchor(image), anchor(image))
+    frame = Between(seen(image), anchors, 0.5, plain if drafted else None)
+    for share in (1.5, 1.1, 1.0, 0.9, 0.5):
+        given = plain + np.float32(share) * (wanted - plain)
+        result = given.copy()
         frame.strengthen(result)
-        expected = min(share * 1.2, 1.0)
-        gained = luma_of(result - plain).std() / luma_of(wanted - plain).std()
-        assert gained == pytest.approx(expected, abs=0.02)
-    strong = plain + np.float32(1.5) * (wanted - plain)
-    kept = strong.copy()
-    frame.strengthen(strong)
-    assert np.allclose(strong, kept, atol=1e-6)
-    drafted = Between(seen(image), (anchor(image), anchor(image)), 0.5, plain)
-    drafted.strengthen(strong)
-    assert np.allclose(strong - plain, 0.9 * (kept - plain), atol=0.01)
+        more = float(np.clip(1 / share, least, most)) - 1
+        assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
+        lighter = given + np.float32(0.05)
+        frame.strengthen(lighter)
+        assert np.allclose(lighter - result, 0.05, atol=1e-5)
+
+
+def fine(detail: Floats) -> Floats:
+    plane = luma_of(detail)
+    return np.asarray(plane - cv2.blur(plane, (3, 3)), np.float32)

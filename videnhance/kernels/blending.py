@@ -5,12 +5,7 @@ Pictures are (H, W, 3) and may be views of larger ones, planes (H, W).
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from videnhance.kernels.compiling import Floats, helper, kernel
-from videnhance.kernels.vectors import load_one, store
+from videnhance.kernels.compiling import Floats, kernel
 
 
 @kernel("void(float32[:,:,:], float32[::1], float32[::1], float32[:,:,:])")
@@ -27,40 +22,11 @@ def fade_in(made: Floats, rows: Floats, columns: Floats, target: Floats) -> None
                     target[y, x, c] += weight * (made[y, x, c] - target[y, x, c])
 
 
-@helper
-def luma_at(picture: Any, at: Any) -> Any:
-    """BT.709 luma, whatever the picture's own matrix, of the pixel at flat position `at`."""
-    return (
-        np.float32(0.2126) * load_one(picture, at)
-        + np.float32(0.7152) * load_one(picture, at + 1)
-        + np.float32(0.0722) * load_one(picture, at + 2)
-    )
-
-
-@kernel("void(float32[:,:,::1], float32[:,::1], float32[:,::1])")
-def measure_detail(picture: Floats, plain: Floats, energy: Floats) -> None:
-    """Write into `energy`, a smaller plane, the mean square of what luma has beyond `plain`."""
-    height, width, _ = picture.shape
-    rows, columns = energy.shape
-    scale = height // rows
-    part = np.float32(1 / scale**2)
-    energy[:] = 0
+@kernel("void(float32[:,::1], float32[:,:,:])")
+def add_luma(more: Floats, target: Floats) -> None:
+    """Add `more` to the luma of `target`; its colour stays."""
+    height, width, _ = target.shape
     for y in range(height):
-        at, to = y * width, y // scale * columns
-        for x in range(columns):
-            total = np.float32(0)
-            for _ in range(scale):
-                detail = luma_at(picture, 3 * at) - load_one(plain, at)
-                total += detail * detail
-                at += 1
-            store(energy, to + x, load_one(energy, to + x) + part * total)
-
-
-@kernel("void(float32[:,::1], float32[:,::1], float32[:,:,::1])")
-def strengthen_detail(plain: Floats, gain: Floats, target: Floats) -> None:
-    """Multiply what the luma of `target` has beyond `plain`; its colour stays."""
-    for at in range(plain.size):
-        detail = luma_at(target, 3 * at) - load_one(plain, at)
-        more = (load_one(gain, at) - np.float32(1)) * detail
-        for c in range(3):
-            store(target, 3 * at + c, load_one(target, 3 * at + c) + more)
+        for x in range(width):
+            for c in range(3):
+                target[y, x, c] += more[y, x]

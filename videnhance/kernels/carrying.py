@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from videnhance.kernels.blending import luma_at
 from videnhance.kernels.compiling import Floats, helper, kernel
 from videnhance.kernels.resize import keys
 from videnhance.kernels.vectors import (
@@ -240,6 +239,16 @@ def mix(first: Floats, second: Floats, share: float, fields: Floats, target: Flo
 
 
 @helper
+def _luma_at(picture: Any, at: Any) -> Any:
+    """BT.709 luma, whatever the picture's own matrix, of the pixel at flat position `at`."""
+    return (
+        np.float32(0.2126) * load_one(picture, at)
+        + np.float32(0.7152) * load_one(picture, at + 1)
+        + np.float32(0.0722) * load_one(picture, at + 2)
+    )
+
+
+@helper
 def _fetch_luma(plane: Any, size: Any, y: Any, x: Any, work: Any) -> Any:
     """What a plane shows at a place; see `_fetch`, but `work` is room for a QUAD."""
     height, width, stride = size
@@ -289,7 +298,7 @@ def draw_towards(luma: Floats, fields: Floats, most: float, target: Floats) -> N
             wanted = load_one(spots, at + 2) + _fetch_luma(
                 plane, size, here + stretch * flow_y, there + stretch * flow_x, room
             )
-            moved = load_one(spots, at + 3) * (wanted - luma_at(own, y * stride + 3 * x))
+            moved = load_one(spots, at + 3) * (wanted - _luma_at(own, y * stride + 3 * x))
             store(change, y * width + x, moved)
             squares += moved * moved
         way += float(squares)

@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from videnhance.kernels.blending import measure_detail, strengthen_detail
+from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import add_brought, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
@@ -17,6 +17,8 @@ from videnhance.kernels.motion import (
     box,
     interleaved,
     light_of,
+    luma_of,
+    shrunk,
     stretched,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_flow, judged
@@ -46,10 +48,12 @@ The first is low, for what does not count as still costs much more. Audits corre
 are predicted by it, not what counts as still."""
 _MOVES = 2.0
 """Pixels of displacement to both anchors, summed, from which on something moves."""
-_FAINT = np.float32(1e-6)
-"""Mean square of detail that needs no strength."""
-_STRONGEST, _WEAKEST_DRAFTED = 1.2, 0.9
-"""What detail is multiplied with at most and, where all is drafted, at least."""
+_FAINT = np.float32(1e-7)
+"""Mean square of fine detail that needs no strength."""
+_STRENGTHS, _STRENGTHS_DRAFTED = (1, 1.35), (0.8, 1)
+"""What fine detail is multiplied with at least and at most, in general and where all is drafted."""
+_FINE = 3
+"""Pixels of the enlarged picture across which detail's mean is what is not fine in it."""
 _STRENGTH_SIDE = 33
 """Pixels across which the strength of detail is averaged."""
 
@@ -77,7 +81,7 @@ class Anchor:
     added: Once[float]
     """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
     strength: Once[Floats]
-    """Mean square of what its luma has beyond plain enlargement, around each pixel, (H, W)."""
+    """Of its fine detail; see `detail_strength`."""
 
 
 @dataclass(frozen=True)
@@ -173,27 +177,38 @@ class Between:
         return judged(here, there, find_flow(here, there), self._sigma)
 
     def strengthen(self, result: Floats) -> None:
-        """Give the finished picture's detail the strength that the anchors' has, in place.
+        """Give the finished picture's fine detail the strength that the anchors' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
         would soften and sharpen from anchor to anchor. The draft of a faithful network, which is
-        there everywhere, may have too much.
+        there everywhere, has too much instead: what the network would tell from noise.
         """
-        size = result.shape[:2]
-        plain = stretched(self._luma.luma, *size)
-        now = detail_strength(result, plain, self._square.shape)
+        fine = _fine(result, self._luma.luma)
+        now = _strength(fine, self._luma.luma)
         before, after = (anchor.strength() for anchor in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
-        weakest = 1 if self._drafted is None else _WEAKEST_DRAFTED
-        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(weakest, _STRONGEST)
-        strengthen_detail(plain, stretched(gain, *size), result)
+        bounds = _STRENGTHS if self._drafted is None else _STRENGTHS_DRAFTED
+        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(*bounds)
+        add_luma((stretched(gain, *fine.shape) - 1) * fine, result)
 
 
-def detail_strength(result: Floats, plain: Floats, size: tuple[int, ...]) -> Floats:
-    """Mean square of what the luma of (sH, sW, 3) has beyond `plain` (sH, sW), as (H, W)."""
-    energy = np.empty(size, np.float32)
-    measure_detail(result, plain, energy)
-    return box(energy, _STRENGTH_SIDE)
+def detail_strength(result: Floats, luma: Floats) -> Floats:
+    """Mean square of fine detail, (sH, sW, 3) over a frame's `luma`, around each pixel (H, W)."""
+    return _strength(_fine(result, luma), luma)
+
+
+def _fine(result: Floats, luma: Floats) -> Floats:
+    """What the luma of a picture has beyond plain enlargement from pixel to pixel, (sH, sW).
+
+    That is what the mean of two details loses. The rest is mostly how much the network brightens
+    and darkens, which must stay.
+    """
+    detail = luma_of(result) - stretched(luma, *result.shape[:2])
+    return detail - box(detail, _FINE)
+
+
+def _strength(fine: Floats, luma: Floats) -> Floats:
+    return box(shrunk(np.square(fine), *luma.shape), _STRENGTH_SIDE)
 
 
 def _mixed(before: Floats, after: Floats, place: float) -> Floats:

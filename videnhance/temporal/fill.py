@@ -27,16 +27,16 @@ _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
 _MARGIN, _SMOOTHED = 0.65, 0.35
 """Of the error that is allowed, what may come from carrying, and from smoothing in time."""
-_SMOOTHED_FAITHFUL = 0.75
+_SMOOTHED_FAITHFUL = 1.0
 """What may come from smoothing, of what a faithful network may lose: by smoothing it loses flicker
 for the most part, and less of its gain than by as much error of carrying."""
 _SETTLED = 0.6
 """Share of that for anchors: nothing strengthens them, and with more fades would be late by more
 than a code value."""
-_LOST = 0.025
+_LOST = 0.03
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
-_LOST_MOVING = 0.05
+_LOST_MOVING = 0.06
 """The same where everything moves, and nobody sees as much."""
 _WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from videnhance.core import Image
-from videnhance.kernels.motion import Floats, box, interleaved, shrunk, stretched
+from videnhance.kernels.motion import Floats, box, interleaved, shrunk
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import (
     Anchor,
@@ -173,7 +173,7 @@ class Reuse:
             result,
             Once(partial(self._detail, image, result)),
             Once(partial(self._added, image, result)),
-            Once(partial(_strength, seen.luma, result)),
+            Once(partial(detail_strength, result, seen.luma)),
         )
 
     def _detail(self, image: Image, result: Floats) -> Detail:
@@ -220,10 +220,6 @@ def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
 
 def _repeated(seen: Seen, shown: Once[Made]) -> Made:
     return Made(shown().result, Cost(0, seen.luma.size))
-
-
-def _strength(luma: Floats, result: Floats) -> Floats:
-    return detail_strength(result, stretched(luma, *result.shape[:2]), luma.shape)
 
 
 def _shown(seen: Seen, made: Once[Made]) -> Shown:

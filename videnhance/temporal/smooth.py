@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import draw_towards, fields_of
 from videnhance.kernels.motion import Floats, luma_of, unexplained, warp
 from videnhance.temporal.flow import LumaPicture, find_flow, judged
@@ -74,4 +75,4 @@ def _keep_within(own: Floats, target: Floats, scale: int) -> None:
     around = np.ones((2 * round(scale / 2) + 1,) * 2, np.uint8)
     low, high = cv2.erode(own, around) - _BEYOND, cv2.dilate(own, around) + _BEYOND
     drawn = luma_of(target)
-    target += (drawn.clip(low, high) - drawn)[..., None]
+    add_luma(drawn.clip(low, high) - drawn, target)
