@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from videnhance.kernels.carrying import add_brought, draw_towards, fields_of, mix
+from videnhance.kernels.carrying import bring, draw_towards, fields_of, mix
 from videnhance.kernels.motion import enlarged, stretched, warp
 
 Floats = NDArray[np.float32]
@@ -37,11 +37,10 @@ def test_two_pictures_are_brought_blended_and_measured(
         warp(one, enlarged(flow, *large)) for one, flow in zip((first, second), flows, strict=True)
     ]
     blend = pictures[0] + stretched(share, *large)[..., None] * (pictures[1] - pictures[0])
-    brought = stretched(trust, *large)[..., None] * blend
-    expected = target + brought
-    spread, added = np.empty(size, np.float32), np.empty(size, np.float32)
+    expected = stretched(trust, *large)[..., None] * blend
+    spread, energy = np.empty(size, np.float32), np.empty(size, np.float32)
 
-    add_brought(first, second, fields_of(*flows, share, trust), target, spread, added)
+    bring(first, second, fields_of(*flows, share, trust), target, spread, energy)
 
     near = _ROUNDED if reach else 1e-6
     assert np.abs(target - expected).max() < near
@@ -51,7 +50,7 @@ def test_two_pictures_are_brought_blended_and_measured(
         return np.asarray(tiles.mean(axis=(1, 3, 4)))
 
     assert np.abs(spread - means(pictures[1] - pictures[0])).max() < near
-    assert np.abs(added - means(brought)).max() < near
+    assert np.abs(energy - means(expected)).max() < near
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -68,8 +67,8 @@ def test_whole_pixels_are_brought_exactly_and_edges_repeated() -> None:
     picture = np.random.default_rng(0).random((20, 30, 3), np.float32)
     flow = np.tile(np.array([-7, 5], np.float32), (20, 30, 1))
     one, nothing = np.ones((20, 30), np.float32), np.zeros((20, 30), np.float32)
-    target, sums = np.zeros_like(picture), (np.empty_like(one), np.empty_like(one))
-    add_brought(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
+    target, sums = np.empty_like(picture), (np.empty_like(one), np.empty_like(one))
+    bring(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
     rows, columns = np.arange(5, 25).clip(0, 19), np.arange(-7, 23).clip(0, 29)
     assert np.array_equal(target, picture[rows][:, columns])
 
@@ -80,8 +79,8 @@ def test_parts_of_pictures_see_nothing_of_the_rest() -> None:
     half, one = np.full((15, 20), 0.5, np.float32), np.ones((15, 20), np.float32)
     results = []
     for part in (whole[10:40, 20:60], whole[10:40, 20:60].copy()):
-        target, sums = np.zeros((30, 40, 3), np.float32), (np.empty_like(one), np.empty_like(one))
-        add_brought(part, part, fields_of(flow, flow, half, one), target, *sums)
+        target, sums = np.empty((30, 40, 3), np.float32), (np.empty_like(one), np.empty_like(one))
+        bring(part, part, fields_of(flow, flow, half, one), target, *sums)
         results.append(target)
     assert np.array_equal(*results)
 

@@ -24,11 +24,11 @@ from videnhance.kernels.motion import (
     luma,
     planar,
     round_trip_confidence,
-    settled,
     snapped,
     stretched,
     unexplained,
     warp,
+    with_neighbours_distrusted,
 )
 
 _HEIGHT, _WIDTH = 48, 64
@@ -200,9 +200,9 @@ def test_borders_of_motion_are_trusted_less() -> None:
 
 def test_distrust_spreads_and_is_soft() -> None:
     confidence = np.ones((21, 21), np.float32)
-    assert np.allclose(settled(confidence), 1)
+    assert np.allclose(with_neighbours_distrusted(confidence), 1)
     confidence[10, 10] = 0
-    found = settled(confidence)
+    found = with_neighbours_distrusted(confidence)
     assert found[10, 10] < 0.2
     assert found[9, 9] < 0.5
     assert all(a <= b for a, b in pairwise(found[10, 10:]))

@@ -53,9 +53,10 @@ def noisy(shape: tuple[int, ...], sigma: float, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(0, sigma, shape).astype(np.float32)
 
 
-def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View) -> None:
+@pytest.mark.parametrize("place", [0.25, 0.5, 0.75])
+def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View, place: float) -> None:
     image = view()
-    frame = between(0.85 * image, image, np.float32(0.7) * image)
+    frame = between(0.85 * image, image, np.float32(1 - 0.15 / place) * image, place)
     assert not frame.moving(1e-6, 8).any()
     assert np.abs(frame.still() - network(np.float32(0.85) * image)).max() < 1e-5
     assert frame.error().max() < 1e-9

@@ -9,7 +9,7 @@ import pytest
 
 from videnhance.core import Image
 from videnhance.kernels.motion import luma
-from videnhance.temporal.flow import LumaPicture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_motion
 
 View = Callable[..., Image]
 
@@ -26,19 +26,15 @@ def picture(image: Image, sigma: float = 0.0, seed: int = 0) -> LumaPicture:
 @pytest.mark.parametrize(("x", "y"), [(1.5, 0.0), (-3.0, 2.0), (6.0, -4.0)])
 def test_a_pan_is_found_and_trusted(view: View, x: float, y: float, sigma: float) -> None:
     here, there = picture(view(), sigma, 1), picture(view(-x, -y), sigma, 2)
-    flow, back = find_flow(here, there), find_flow(there, here)
-    assert np.abs(flow - [x, y])[_INNER].mean() < 0.15
-    motion = judged(here, there, flow, sigma, back)
+    motion = find_motion(here, there, sigma, both_ways=True)
+    assert np.abs(motion.flow - [x, y])[_INNER].mean() < 0.15
     assert motion.confidence[_INNER].mean() > 0.9
     assert 0 <= motion.confidence.min() <= motion.confidence.max() <= 1 + 1e-6
-    assert motion.flow.any()
 
 
 def test_what_leaves_the_picture_is_not_trusted(view: View) -> None:
     here, there = picture(view()), picture(view(-6))
-    flow = np.zeros((72, 96, 2), np.float32)
-    flow[..., 0] = 6
-    confidence = judged(here, there, flow, 0.0).confidence
+    confidence = find_motion(here, there, 0.0).confidence
     assert confidence[:, -6:].max() < 0.4
     assert confidence[:, -5:].max() < 0.05
     assert confidence[4:-4, 4:-9].min() > 0.7
@@ -46,22 +42,22 @@ def test_what_leaves_the_picture_is_not_trusted(view: View) -> None:
 
 def test_another_picture_is_not_trusted(view: View) -> None:
     here, there = picture(view(contrast=0.1)), picture(view(seed=4, contrast=0.1))
-    assert judged(here, there, find_flow(here, there), 0.0).confidence.mean() < 0.45
+    assert find_motion(here, there, 0.0).confidence.mean() < 0.45
 
 
 def test_nothing_moves_on_a_still_with_noise(view: View) -> None:
     here, there = picture(view(), 2 / 255, 1), picture(view(), 2 / 255, 2)
-    motion = judged(here, there, find_flow(here, there), 2 / 255)
+    motion = find_motion(here, there, 2 / 255)
     assert np.mean(motion.flow.any(axis=2)) < 0.3
     assert motion.confidence.mean() > 0.95
-    assert not find_flow(here, here).any()
+    assert not find_motion(here, here, 0.0).flow.any()
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.8, 0.0), (0.7, 0.3), (1.2, -0.1)])
 def test_a_fade_is_no_motion_and_no_distrust(view: View, gain: float, offset: float) -> None:
     here = picture(view())
     there = LumaPicture(np.asarray(gain * here.luma + offset, np.float32)).like(here)
-    motion = judged(here, there, find_flow(here, there), 0.0)
+    motion = find_motion(here, there, 0.0)
     assert np.abs(motion.flow).max() < 0.2
     assert motion.confidence.min() > 0.95
 
@@ -76,8 +72,7 @@ def test_the_two_sides_of_a_moving_thing_are_told_apart(view: View) -> None:
         return picture(image)
 
     here, there = shot(40), shot(36)
-    flow, back = find_flow(here, there), find_flow(there, here)
-    confidence = judged(here, there, flow, 0.0, back).confidence
+    confidence = find_motion(here, there, 0.0, both_ways=True).confidence
     assert confidence[28:44, 36:40].mean() < 0.4
     assert confidence[30:42, 46:58].mean() > 0.7
     assert confidence[:16].mean() > 0.9

@@ -153,28 +153,24 @@ def _add_squares(row: Any, part: Any, sums: Any) -> Any:
 
 
 @helper
-def _add(row: Any, target: Any, to: Any) -> Any:
-    """Add all but the last of `row` to `target` from flat position `to` on."""
-    length = row.size - 1
-    whole = length - length % LANES
-    for x in range(0, whole, LANES):
-        store(target, to + x, load(target, to + x, lanes()) + load(row, x, lanes()))
-    for x in range(whole, length):
-        store(target, to + x, load_one(target, to + x) + load_one(row, x))
+def _copy(row: Any, target: Any, to: Any) -> Any:
+    """Write all but the last of `row` into `target` from flat position `to` on."""
+    for x in range(row.size - 1):
+        store(target, to + x, load_one(row, x))
 
 
 @kernel(
     "void(float32[:,:,:], float32[:,:,:], float32[:,:,::1], float32[:,:,::1], "
     "float32[:,::1], float32[:,::1])"
 )
-def add_brought(
-    first: Floats, second: Floats, fields: Floats, target: Floats, spread: Floats, added: Floats
+def bring(
+    first: Floats, second: Floats, fields: Floats, target: Floats, spread: Floats, energy: Floats
 ) -> None:
-    """Bring two pictures, blend them, and add trust·(first + share·(second - first)) to `target`.
+    """Bring two pictures, and write trust·(first + share·(second - first)) into `target`.
 
     All three are (s·h, s·w, 3). `fields` are the flow to the first and to the second, x before y,
-    the second's share, and the trust. `spread` and `added` (h, w) get the mean squares of second -
-    first, and of what was added.
+    the second's share, and the trust. `spread` and `energy` (h, w) get the mean squares of second -
+    first, and of what was written.
     """
     height, width, _ = target.shape
     scale = height // fields.shape[0]
@@ -184,7 +180,7 @@ def add_brought(
     # A lane more, since pixels are written four numbers at a time, from left to right.
     apart, brought = np.empty(3 * width + 1, np.float32), np.empty(3 * width + 1, np.float32)
     spread[:] = 0
-    added[:] = 0
+    energy[:] = 0
     part, stretch = np.float32(1 / (3 * scale * scale)), np.float32(scale)
     (first_at, first_size), (second_at, second_size) = _source(first), _source(second)
     for y in range(height):
@@ -204,8 +200,8 @@ def add_brought(
             store(apart, 3 * x, difference)
             store(brought, 3 * x, mixed * load_one(spots, at + 5))
         _add_squares(apart[:-1], part, spread[y // scale])
-        _add_squares(brought[:-1], part, added[y // scale])
-        _add(brought, target, 3 * width * y)
+        _add_squares(brought[:-1], part, energy[y // scale])
+        _copy(brought, target, 3 * width * y)
 
 
 @kernel("void(float32[:,:,::1], float32[:,:,::1], float32, float32[:,:,::1], float32[:,:,::1])")

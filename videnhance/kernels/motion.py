@@ -189,8 +189,8 @@ def boundary_confidence(flow: Flow) -> Floats:
     return np.asarray(1 - (1 - _BOUNDARY) * np.clip(edge, 0, 1), np.float32)
 
 
-def settled(confidence: Floats) -> Floats:
-    """Distrust spread to the neighbours, and softened."""
+def with_neighbours_distrusted(confidence: Floats) -> Floats:
+    """The least confidence of a pixel and its neighbours, softened."""
     eroded = cv2.erode(confidence, np.ones((3, 3), np.uint8))
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
 

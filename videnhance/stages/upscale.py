@@ -97,8 +97,12 @@ class Upscale:
 
     @property
     def runout(self) -> int:
-        """Frames behind a segment: the next one's first is the anchor that the last ones need."""
-        return 2 * (self.temporal == "steady") + (self.temporal == "reuse")
+        """Frames behind a segment that its last ones need: those that tell a flash from a cut, and
+        with `reuse` the next segment's first, which is an anchor.
+        """
+        from videnhance.temporal import scenes
+
+        return {"steady": scenes.LONGEST_FLASH, "reuse": 1}.get(self.temporal, 0)
 
     def settle(self, clip: ClipInfo, device_kind: str) -> Self:
         """The same stage with model and size decided. Raises UsageError."""

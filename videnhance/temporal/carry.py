@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from videnhance.kernels.blending import add_luma
-from videnhance.kernels.carrying import add_brought, fields_of, mix
+from videnhance.kernels.carrying import bring, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -21,7 +21,7 @@ from videnhance.kernels.motion import (
     shrunk,
     stretched,
 )
-from videnhance.temporal.flow import LumaPicture, Motion, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -153,7 +153,7 @@ class Between:
     def carried(self, part: Part) -> Carried:
         """What the network added to the anchors there, brought along the motion."""
         here = self._luma.part(part)
-        first, second = (self._motion(here, like.part(part)) for like in self._like)
+        first, second = (find_motion(here, like.part(part), self._sigma) for like in self._like)
         details = [anchor.detail() for anchor in self._anchors]
         near = first.confidence * np.float32(1 - self._place)
         far = second.confidence * np.float32(self._place)
@@ -162,8 +162,8 @@ class Between:
         fields = fields_of(first.flow, second.flow, share, trust)
         spread, brought = np.empty_like(trust), np.empty_like(trust)
         before, after = (part.of(detail.picture, self._scale) for detail in details)
-        picture = np.zeros(before.shape, np.float32)
-        add_brought(before, after, fields, picture, spread, brought)
+        picture = np.empty(before.shape, np.float32)
+        bring(before, after, fields, picture, spread, brought)
         # Two details that err independently differ by the sum of their errors. Where neither can be
         # trusted the draft errs by all that it lacks. The factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
@@ -172,9 +172,6 @@ class Between:
         # A sum over the last axis, which NumPy is slow at.
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
-
-    def _motion(self, here: LumaPicture, there: LumaPicture) -> Motion:
-        return judged(here, there, find_flow(here, there), self._sigma)
 
     def strengthen(self, result: Floats) -> None:
         """Give the finished picture's fine detail the strength that the anchors' has, in place.

@@ -44,6 +44,8 @@ _TELLING = 0.1
 about those that matter."""
 _TRUST = 16
 """Audits in mind when predictions are corrected."""
+_CORRECTIONS = (0.25, 8)
+"""The least and the greatest correction: more was never found."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Control:
         found = sum(error for error, _ in self._audits)
         thought = sum(predicted for _, predicted in self._audits)
         doubt = _DOUBT * max(thought / len(self._audits), _TELLING * allowed)
-        return float(np.clip((found + _LIKELY * doubt) / max(thought + doubt, 1e-9), 0.25, 8))
+        return float(np.clip((found + _LIKELY * doubt) / max(thought + doubt, 1e-9), *_CORRECTIONS))
 
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         if distance == 1:

@@ -39,6 +39,8 @@ _LOST = 0.03
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
 _LOST_MOVING = 0.06
 """The same where everything moves, and nobody sees as much."""
+_HALF_WAY = (0.4, 0.7)
+"""Places between anchors where tiles are audited: there, most is lost."""
 _WORST_TILE = 16.0
 """How many times the mean error allowed one tile's may be."""
 
@@ -82,17 +84,17 @@ class Inner:
             self._drafted = self._draft(self._whole)
         self._between = Between(seen, anchors, place, self._drafted)
 
-    def made(self, allowed: float, correction: float, last: Callable[[], Shown]) -> Made:
+    def made(self, promised: float, correction: float, last: Callable[[], Shown]) -> Made:
         """Finish it.
 
-        `allowed` is the mean square error it may have, predictions of which are to be multiplied
+        `promised` is the mean square error it may have, predictions of which are to be multiplied
         with `correction`; `last` is asked for the frame before as late as possible.
         """
-        promised = allowed
         moving = self._moving(min(promised, _LOST * self._added))
         carried = [self._between.carried(outer) for _, outer in moving]
         error = self._error(moving, carried)
         moves = min(1.0, sum(part.moving for part in carried) / (self._height * self._width))
+        # A network that restores may lose less.
         allowed = min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
         predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, _MARGIN * allowed)
@@ -174,7 +176,7 @@ class Inner:
     def _truth(self, tile: Part, result: Floats, *, alone: bool) -> tuple[Floats, int]:
         """What the network makes of a tile, and how many input pixels it sees for that.
 
-        None, where all of the result is the network's own.
+        No more are needed where all of the result is the network's own.
         """
         networks = self._networks
         if alone:
@@ -207,7 +209,8 @@ def _smoothing(promised: float, allowed: float) -> float:
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
     """A random carried tile of a frame about half way between anchors."""
-    if not 0.4 < place < 0.7:
+    least, most = _HALF_WAY
+    if not least < place < most:
         return None
     free = np.argwhere(~chosen)
     if not len(free):

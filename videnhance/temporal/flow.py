@@ -17,9 +17,9 @@ from videnhance.kernels.motion import (
     eight_bits,
     inside,
     round_trip_confidence,
-    settled,
     snapped,
     warp,
+    with_neighbours_distrusted,
 )
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import faded
@@ -54,23 +54,23 @@ class Motion:
     confidence: Floats
 
 
-def find_flow(here: LumaPicture, there: LumaPicture) -> Flow:
-    """Where the pixels of one picture are in another of the same scene and light."""
-    return snapped(dense_flow(here.codes, there.codes))
-
-
-def judged(
-    here: LumaPicture, there: LumaPicture, flow: Flow, sigma: float, back: Flow | None = None
+def find_motion(
+    here: LumaPicture, there: LumaPicture, sigma: float, *, both_ways: bool = False
 ) -> Motion:
-    """The flow with its confidence: agreement of brightness, and 0 where it leaves the picture.
+    """Flow between pictures of the same scene and light, and how well brightness agrees along it.
 
-    With the flow `back`, also whether both meet, and less at the borders of moving things. `sigma`
-    is the noise level of the luma.
+    With `both_ways` it is found in the other direction, too: confidence then also tells whether
+    both meet, and is less at the borders of moving things. It is 0 where the flow leaves the
+    picture. `sigma` is the noise level of the luma.
     """
-    moved = warp(there.luma, flow)
-    confidence = brightness_confidence(here.luma, moved, sigma)
-    if back is not None:
-        confidence *= round_trip_confidence(flow, back)
+    flow = _flow(here, there)
+    confidence = brightness_confidence(here.luma, warp(there.luma, flow), sigma)
+    if both_ways:
+        confidence *= round_trip_confidence(flow, _flow(there, here))
         confidence *= boundary_confidence(flow)
     confidence *= inside(flow)
-    return Motion(flow, settled(confidence))
+    return Motion(flow, with_neighbours_distrusted(confidence))
+
+
+def _flow(here: LumaPicture, there: LumaPicture) -> Flow:
+    return snapped(dense_flow(here.codes, there.codes))

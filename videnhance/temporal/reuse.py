@@ -55,11 +55,11 @@ class _Group:
     """Frames after an anchor, up to and with the next one, and what repeats it."""
 
     entries: list[_Entry]
-    anchor: Once[Anchor] | None
+    anchor: Once[Anchor]
     """The last one there is."""
     begins: bool
     """Whether that is one of these frames."""
-    shown: Once[Made] | None
+    shown: Once[Made]
     """What a frame that repeats the group's last shows."""
 
 
@@ -82,7 +82,7 @@ class Reuse:
         """
         waiting: deque[Task] = deque()
         for group in self._groups(items):
-            if group.begins and group.anchor is not None:
+            if group.begins:
                 yield partial(_begin, group.anchor)
             while waiting:
                 yield waiting.popleft()
@@ -93,7 +93,10 @@ class Reuse:
         control = Control(self._longest)
         last: _Group | None = None
         for frames, distance in self._spans(items, control):
-            last = self._group(frames, distance, last, control)
+            if last is None or frames[0].kind is Kind.CUT:
+                last = self._opening(frames[0])
+            else:
+                last = self._group(frames, distance, last, control)
             yield last
 
     def _spans(self, items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
@@ -125,14 +128,16 @@ class Reuse:
         if frames:
             yield frames, distance
 
-    def _group(
-        self, frames: list[Seen], distance: int, last: _Group | None, control: Control
-    ) -> _Group:
+    def _opening(self, seen: Seen) -> _Group:
+        """A scene's first frame, by itself."""
+        anchor = Once(partial(self._anchor, seen))
+        made = Once(partial(_anchored, seen, anchor))
+        return _Group([_entry(seen, made)], anchor, True, made)
+
+    def _group(self, frames: list[Seen], distance: int, last: _Group, control: Control) -> _Group:
         """Plan a span of frames; the last new one becomes an anchor."""
-        goes_on = last if frames[0].kind is not Kind.CUT else None
-        before = goes_on.anchor if goes_on else None
-        shown = goes_on.shown if goes_on else None
-        new = [seen for seen in frames if seen.kind in (Kind.PLAIN, Kind.CUT)]
+        before, shown = last.anchor, last.shown
+        new = [seen for seen in frames if seen.kind is Kind.PLAIN]
         anchor = Once(partial(self._anchor, new[-1])) if new else before
         correction = control.correction(self.allowed)
         entries, carried = [], 0
@@ -140,11 +145,11 @@ class Reuse:
         costs: list[Once[Cost]] = []
         for seen in frames:
             made: Once[Made]
-            if seen.kind is Kind.FLASH or anchor is None:
+            if seen.kind is Kind.FLASH:
                 made = Once(partial(self._alone, seen))
-            elif seen.kind is Kind.REPEAT and shown is not None:
+            elif seen.kind is Kind.REPEAT:
                 made = Once(partial(_repeated, seen, shown))
-            elif before is not None and seen is not new[-1]:
+            elif seen is not new[-1]:
                 carried += 1
                 place = carried / len(new)
                 near = partial(_shown, *previous) if previous else partial(_shown_anchor, before)
@@ -153,7 +158,7 @@ class Reuse:
                 made = Once(partial(self._settled, seen, anchor, *previous))
             else:
                 made = Once(partial(_anchored, seen, anchor))
-            entry = _Entry(seen, made, Once(partial(_cost, made)))
+            entry = _entry(seen, made)
             entries.append(entry)
             if len(costs) < carried:
                 costs.append(entry.cost)
@@ -208,6 +213,10 @@ class Reuse:
         if cost.pixels >= cost.size:  # both are the network's own
             return _anchored(seen, anchor)
         return settled(self.networks, seen, anchor(), self.allowed, _shown(last, made))
+
+
+def _entry(seen: Seen, made: Once[Made]) -> _Entry:
+    return _Entry(seen, made, Once(partial(_cost, made)))
 
 
 def _begin(anchor: Once[Anchor]) -> None:

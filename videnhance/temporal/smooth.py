@@ -10,7 +10,7 @@ import numpy as np
 from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import draw_towards, fields_of
 from videnhance.kernels.motion import Floats, luma_of, unexplained, warp
-from videnhance.temporal.flow import LumaPicture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import ramps
@@ -51,7 +51,7 @@ def smooth(
     most_kept = np.float32(_KEPT_RESTORED if faithful else _KEPT_INVENTED)
     for part, outer in parts:
         here, there = luma.part(outer), like.part(outer)
-        motion = judged(here, there, find_flow(here, there), seen.sigma)
+        motion = find_motion(here, there, seen.sigma)
         # Of the light as it was: what a fade has changed must come along, and noise must not.
         as_faded = warp(there.luma, motion.flow)
         change = unexplained(here.luma - as_faded, seen.sigma)

@@ -20,7 +20,7 @@ from videnhance.kernels.motion import (
     unexplained,
     warp,
 )
-from videnhance.temporal.flow import LumaPicture, find_flow, judged
+from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.scenes import Kind, Seen, fade
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
@@ -81,8 +81,8 @@ def _step(
     if state is None:
         return _State(picture, image, fresh, np.ones_like(seen.luma)), network
     there = state.picture.like(picture)
-    flow, back = find_flow(picture, there), find_flow(there, picture)
-    motion = judged(picture, there, flow, seen.sigma, back)
+    motion = find_motion(picture, there, seen.sigma, both_ways=True)
+    flow = motion.flow
     height, width = fresh.shape[:2]
     # Clipped from below too: the kernel undershoots.
     history = motion.confidence * warp(state.history, flow) + 1
