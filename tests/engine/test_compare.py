@@ -219,6 +219,16 @@ def test_what_is_missing_or_moved_is_said(
     assert videnhance.compare(later, reference, vmaf=False).warnings == ()
 
 
+def test_pictures_that_are_not_alike_are_doubted(
+    make: Callable[..., Path], reference: Path, source: Path
+) -> None:
+    other = make("other", f"negate,{FORMS['limited']}")
+    found = videnhance.compare(other, reference, source, vmaf=False)
+    assert [warning.split(" (")[0] for warning in found.warnings] == [
+        "The output hardly looks like the reference", "The output hardly looks like the source",
+    ]  # fmt: skip
+
+
 def test_damage_is_said(ffmpeg: Any, tmp_path: Path) -> None:
     whole = ffmpeg.clip("whole.ts", "-c:v", "mpeg2video", "-g", "6", size=SIZE, seconds=0.8)
     broken = tmp_path / "broken.ts"

@@ -19,6 +19,8 @@ from videnhance.media.source import SourceInfo, probe
 from videnhance.metrics import LEAST_SIDE
 
 _VMAF_PLACE = 2  # behind PSNR and SSIM
+_UNLIKE = 15.0
+"""PSNR in dB below which two recordings can hardly show the same; of two films it is 8 to 12."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def compare(
     judge = Judge()
     pairing = _judged(infos, judge, stop, progress)
     times = np.array(pairing.times)
-    measures, warnings = list(judge.measures(times)), list(pairing.warnings())
+    measures = list(judge.measures(times))
+    warnings = [*_unlike(measures), *pairing.warnings()]
     if vmaf and "reference" in infos:
         try:
             scores = vmaf_scores(infos["output"], infos["reference"], len(times), stop)
@@ -122,6 +125,18 @@ def _judged(
         if not count:
             raise InputError(f"{infos[role].path} holds no frame that can be decoded.")
     return pairing
+
+
+def _unlike(measures: list[Measure]) -> Iterator[str]:
+    """Doubts whether the recordings belong together."""
+    likeness = {"psnr_y": "reference", "back_projection": "source"}
+    for measure in measures:
+        role = likeness.get(measure.name)
+        if role and measure.mean < _UNLIKE:
+            yield (
+                f"The output hardly looks like the {role} ({measure.mean:.1f} dB): see whether "
+                "they belong together."
+            )
 
 
 def _check_sizes(infos: dict[str, SourceInfo]) -> None:
