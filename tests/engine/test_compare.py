@@ -229,6 +229,13 @@ def test_pictures_that_are_not_alike_are_doubted(
     ]  # fmt: skip
 
 
+def test_bad_pictures_are_alike_all_the_same(make: Callable[..., Path], reference: Path) -> None:
+    blurred = make("blurred", f"scale=8:6,scale=128:96,{FORMS['limited']}")
+    found = videnhance.compare(blurred, reference, vmaf=False)
+    assert found["psnr_y"].mean < 20
+    assert found.warnings == ()
+
+
 def test_damage_is_said(ffmpeg: Any, tmp_path: Path) -> None:
     whole = ffmpeg.clip("whole.ts", "-c:v", "mpeg2video", "-g", "6", size=SIZE, seconds=0.8)
     broken = tmp_path / "broken.ts"

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from videnhance.kernels.blending import add_luma, fade_in
 
 Floats = NDArray[np.float32]
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def noise(*shape: int, seed: int = 0) -> Floats:

@@ -124,11 +124,11 @@ def test_fine_detail_gets_the_anchors_strength(
     for share in (1.5, 1.1, 1.0, 0.9, 0.5):
         given = plain + np.float32(share) * (wanted - plain)
         result = given.copy()
-        frame.strengthen(result)
+        frame.match_strength(result)
         more = float(np.clip(1 / share, least, most)) - 1
         assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
         lighter = given + np.float32(0.05)
-        frame.strengthen(lighter)
+        frame.match_strength(lighter)
         assert np.allclose(lighter - result, 0.05, atol=1e-5)
 
 

@@ -39,7 +39,7 @@ class Comparison:
     """What the measures' baselines were measured on."""
     measures: tuple[Measure, ...]
     warnings: tuple[str, ...]
-    """What makes the figures doubtful (other counts of frames, other times), or is missing."""
+    """What makes the figures doubtful (other pictures, counts of frames, times), or is missing."""
     times: NDArray[np.float64] = field(repr=False, compare=False)
     """When each compared frame of the output is shown, in seconds."""
 

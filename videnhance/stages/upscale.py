@@ -97,8 +97,8 @@ class Upscale:
 
     @property
     def runout(self) -> int:
-        """Frames behind a segment that its last ones need: those that tell a flash from a cut, and
-        with `reuse` the next segment's first, which is an anchor.
+        """Frames behind a segment that its last ones need: with `steady` those that tell a flash
+        from a cut, with `reuse` the next segment's first, which is an anchor.
         """
         from videnhance.temporal import scenes
 

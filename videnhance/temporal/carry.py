@@ -53,9 +53,9 @@ _FAINT = np.float32(1e-7)
 _STRENGTHS, _STRENGTHS_DRAFTED = (1, 1.35), (0.8, 1)
 """What fine detail is multiplied with at least and at most, in general and where all is drafted."""
 _FINE = 3
-"""Pixels of the enlarged picture across which detail's mean is what is not fine in it."""
+"""Side, in enlarged pixels, of the box whose mean is taken off detail: what is left is fine."""
 _STRENGTH_SIDE = 33
-"""Pixels across which the strength of detail is averaged."""
+"""Input pixels across which the strength of detail is averaged."""
 
 
 @dataclass(frozen=True)
@@ -160,28 +160,29 @@ class Between:
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
         trust = np.maximum(first.confidence, second.confidence)
         fields = fields_of(first.flow, second.flow, share, trust)
-        spread, brought = np.empty_like(trust), np.empty_like(trust)
+        spread, energy = np.empty_like(trust), np.empty_like(trust)
         before, after = (part.of(detail.picture, self._scale) for detail in details)
         picture = np.empty(before.shape, np.float32)
-        bring(before, after, fields, picture, spread, brought)
+        bring(before, after, fields, picture, spread, energy)
         # Two details that err independently differ by the sum of their errors. Where neither can be
         # trusted the draft errs by all that it lacks. The factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
         lack = np.square(1 - trust) * np.maximum(*(part.of(detail.energy) for detail in details))
-        error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * brought
+        error = spread * (0.1 + 2 * share * (1 - share)) + 0.5 * lack + 0.1 * energy
         # A sum over the last axis, which NumPy is slow at.
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
 
-    def strengthen(self, result: Floats) -> None:
+    def match_strength(self, result: Floats) -> None:
         """Give the finished picture's fine detail the strength that the anchors' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from anchor to anchor. The draft of a faithful network, which is
-        there everywhere, has too much instead: what the network would tell from noise.
+        would soften and sharpen from anchor to anchor. The network's own parts are no exception,
+        since smoothing weakens them, too. The draft of a faithful network, which is there
+        everywhere, has too much instead: noise that the network would have told from detail.
         """
         fine = _fine(result, self._luma.luma)
-        now = _strength(fine, self._luma.luma)
+        now = _strength(fine, self._square.shape)
         before, after = (anchor.strength() for anchor in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
         bounds = _STRENGTHS if self._drafted is None else _STRENGTHS_DRAFTED
@@ -190,12 +191,12 @@ class Between:
 
 
 def detail_strength(result: Floats, luma: Floats) -> Floats:
-    """Mean square of fine detail, (sH, sW, 3) over a frame's `luma`, around each pixel (H, W)."""
-    return _strength(_fine(result, luma), luma)
+    """Mean square of the fine detail of `result` (sH, sW, 3) around each pixel of `luma` (H, W)."""
+    return _strength(_fine(result, luma), luma.shape)
 
 
 def _fine(result: Floats, luma: Floats) -> Floats:
-    """What the luma of a picture has beyond plain enlargement from pixel to pixel, (sH, sW).
+    """What its luma has beyond the frame's, enlarged by straight lines, from pixel to pixel.
 
     That is what the mean of two details loses. The rest is mostly how much the network brightens
     and darkens, which must stay.
@@ -204,8 +205,8 @@ def _fine(result: Floats, luma: Floats) -> Floats:
     return detail - box(detail, _FINE)
 
 
-def _strength(fine: Floats, luma: Floats) -> Floats:
-    return box(shrunk(np.square(fine), *luma.shape), _STRENGTH_SIDE)
+def _strength(fine: Floats, size: tuple[int, ...]) -> Floats:
+    return box(shrunk(np.square(fine), *size), _STRENGTH_SIDE)
 
 
 def _mixed(before: Floats, after: Floats, place: float) -> Floats:

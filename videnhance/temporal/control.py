@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import LONGEST_FLASH
 
@@ -38,14 +36,14 @@ _LIKELY = 1.4
 """What predictions are multiplied with before audits tell: on ten clips, tiles that were carried
 erred by 0.8 to 2.5 times what was predicted."""
 _DOUBT = 8
-"""Audits that it takes to believe them as much as that: single tiles err by ten times."""
+"""Audits that weigh as much as `_LIKELY` does: single tiles err by ten times."""
 _TELLING = 0.1
 """Share of the error allowed that audits must reach to tell anything: stiller tiles teach nothing
 about those that matter."""
-_TRUST = 16
+_REMEMBERED = 16
 """Audits in mind when predictions are corrected."""
-_CORRECTIONS = (0.25, 8)
-"""The least and the greatest correction: more was never found."""
+_MOST_CORRECTED = 8.0
+"""The greatest correction: more was never found."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Control:
         self._index = self._last
         self._spans: deque[tuple[int, Sequence[Once[Cost]]]] = deque()
         self._idle, self._patience = 0, _PATIENCE
-        self._audits: deque[tuple[float, float]] = deque(maxlen=_TRUST)
+        self._audits: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def begin_scene(self, changed: float) -> int:
         """The first distance in a scene of which this share has changed after two frames.
@@ -122,7 +120,7 @@ class Control:
         found = sum(error for error, _ in self._audits)
         thought = sum(predicted for _, predicted in self._audits)
         doubt = _DOUBT * max(thought / len(self._audits), _TELLING * allowed)
-        return float(np.clip((found + _LIKELY * doubt) / max(thought + doubt, 1e-9), *_CORRECTIONS))
+        return min(_MOST_CORRECTED, (found + _LIKELY * doubt) / (thought + doubt))
 
     def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
         if distance == 1:

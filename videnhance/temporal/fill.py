@@ -25,15 +25,11 @@ from videnhance.temporal.tiles import (
 
 _CONTEXT = 6
 """Input pixels around a part that moves which are looked at as well."""
-_MARGIN, _SMOOTHED = 0.9, 0.35
+_CARRIED, _SMOOTHED = 0.9, 0.35
 """Of the error that is allowed, what may come from carrying, as it is predicted, and from smoothing
 in time. Both are rarely used up: on nine clips the mean error came out below what is allowed."""
-_SMOOTHED_FAITHFUL = 1.0
-"""What may come from smoothing, of what a faithful network may lose: by smoothing it loses flicker
-for the most part, and less of its gain than by as much error of carrying."""
 _SETTLED = 0.6
-"""Share of that for anchors: nothing strengthens them, and with more fades would be late by more
-than a code value."""
+"""Share of the latter for anchors: with more, fades would be late by more than a code value."""
 _LOST = 0.03
 """Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
 where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -90,14 +86,13 @@ class Inner:
         `promised` is the mean square error it may have, predictions of which are to be multiplied
         with `correction`; `last` is asked for the frame before as late as possible.
         """
-        moving = self._moving(min(promised, _LOST * self._added))
+        moving = self._moving(_allowed(promised, self._added))
         carried = [self._between.carried(outer) for _, outer in moving]
         error = self._error(moving, carried)
         moves = min(1.0, sum(part.moving for part in carried) / (self._height * self._width))
-        # A network that restores may lose less.
-        allowed = min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * self._added)
+        allowed = _allowed(promised, self._added, moves)
         predicted = correction * tile_means(error, self._side)
-        chosen = _worst(predicted, _MARGIN * allowed)
+        chosen = _worst(predicted, _CARRIED * allowed)
         audited = _audited(self._seen.frame.pts, self._place, chosen)
         parts = parts_of(chosen, self._side, self._networks.reach, self._height, self._width)
         alone = parts == [self._whole]
@@ -123,14 +118,14 @@ class Inner:
         allowed: float,
         last: Callable[[], Shown],
     ) -> None:
-        """Smooth it in time and strengthen it, in place."""
+        """Smooth it in time, and give its fine detail the anchors' strength, in place."""
         most, faithful = _smoothing(promised, allowed), self._networks.faithful
         if faithful:  # all of the frame is drafted, and flickers with its noise
             smooth(result, self._seen, [(self._whole,) * 2], last(), most, faithful=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
             smooth(result, self._seen, moving, last(), most / share, faithful=False)
-        self._between.strengthen(result)
+        self._between.match_strength(result)
 
     def _draft(self, part: Part) -> Floats:
         if self._drafted is not None:
@@ -197,14 +192,23 @@ def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, las
     height, width = seen.luma.shape
     whole = Part(0, 0, height, width)
     result = anchor.result.copy()
-    most = _SETTLED * _smoothing(promised, min(promised, _LOST * anchor.added()))
+    most = _SETTLED * _smoothing(promised, _allowed(promised, anchor.added()))
     smooth(result, seen, [(whole, whole)], last, most, faithful=networks.faithful)
     return Made(result, Cost(whole.pixels, whole.pixels))
 
 
+def _allowed(promised: float, added: float, moves: float = 0.0) -> float:
+    """The error that is allowed where that share moves: networks that restore may lose little."""
+    return min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * added)
+
+
 def _smoothing(promised: float, allowed: float) -> float:
-    """What of an error may come from smoothing; `allowed` is less for faithful networks."""
-    return min(_SMOOTHED * promised, _SMOOTHED_FAITHFUL * allowed)
+    """What of an error may come from smoothing.
+
+    All that is allowed, where that is much less than promised: what a network that restores loses
+    by smoothing is flicker for the most part, and less of its gain than by carrying.
+    """
+    return min(_SMOOTHED * promised, allowed)
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:

@@ -59,9 +59,9 @@ def find_motion(
 ) -> Motion:
     """Flow between pictures of the same scene and light, and how well brightness agrees along it.
 
-    With `both_ways` it is found in the other direction, too: confidence then also tells whether
-    both meet, and is less at the borders of moving things. It is 0 where the flow leaves the
-    picture. `sigma` is the noise level of the luma.
+    Next to no confidence is where the flow leaves the picture. With `both_ways` it is found in the
+    other direction, too: confidence then also tells whether both meet, and is less at the borders
+    of moving things. `sigma` is the noise level of the luma.
     """
     flow = _flow(here, there)
     confidence = brightness_confidence(here.luma, warp(there.luma, flow), sigma)

@@ -52,7 +52,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Group:
-    """Frames after an anchor, up to and with the next one, and what repeats it."""
+    """A scene's first frame, or those after an anchor, up to and with the next and its repeats."""
 
     entries: list[_Entry]
     anchor: Once[Anchor]
@@ -93,9 +93,10 @@ class Reuse:
         control = Control(self._longest)
         last: _Group | None = None
         for frames, distance in self._spans(items, control):
-            if last is None or frames[0].kind is Kind.CUT:
+            if frames[0].kind is Kind.CUT:
                 last = self._opening(frames[0])
             else:
+                assert last is not None  # a stream begins with a cut
                 last = self._group(frames, distance, last, control)
             yield last
 
@@ -140,18 +141,18 @@ class Reuse:
         new = [seen for seen in frames if seen.kind is Kind.PLAIN]
         anchor = Once(partial(self._anchor, new[-1])) if new else before
         correction = control.correction(self.allowed)
-        entries, carried = [], 0
+        entries: list[_Entry] = []
         previous: tuple[Seen, Once[Made]] | None = None
         costs: list[Once[Cost]] = []
         for seen in frames:
             made: Once[Made]
+            inner = seen.kind is Kind.PLAIN and seen is not new[-1]
             if seen.kind is Kind.FLASH:
                 made = Once(partial(self._alone, seen))
             elif seen.kind is Kind.REPEAT:
                 made = Once(partial(_repeated, seen, shown))
-            elif seen is not new[-1]:
-                carried += 1
-                place = carried / len(new)
+            elif inner:
+                place = (len(costs) + 1) / len(new)
                 near = partial(_shown, *previous) if previous else partial(_shown_anchor, before)
                 made = Once(partial(self._filled, seen, before, anchor, place, correction, near))
             elif previous:
@@ -160,7 +161,7 @@ class Reuse:
                 made = Once(partial(_anchored, seen, anchor))
             entry = _entry(seen, made)
             entries.append(entry)
-            if len(costs) < carried:
+            if inner:
                 costs.append(entry.cost)
             if seen.kind is not Kind.FLASH:
                 shown = made
