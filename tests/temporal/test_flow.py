@@ -79,3 +79,20 @@ def test_the_two_sides_of_a_moving_thing_are_told_apart(view: View) -> None:
     assert confidence[uncovered].mean() < 0.4
     assert confidence[30:42, 46:58].mean() > 0.7
     assert confidence[:16].mean() > 0.9
+
+
+def test_a_wall_does_not_go_along_with_what_moves_before_it() -> None:
+    """A fine line on it stays where it is, near the thing and far from it."""
+    wall = np.full((3, 96, 128), 0.7, np.float32)
+    wall[:, 60] = 0.66
+    thing = np.random.default_rng(0).random((3, 40, 24), np.float32) * np.float32(0.3)
+
+    def shot(top: int) -> LumaPicture:
+        image = wall.copy()
+        image[:, top : top + 40, 40:64] = thing
+        return picture(image)
+
+    motion = find_motion(shot(30), shot(20), 0.0)
+    assert np.abs(motion.flow[40:60, 46:58, 1] + 10).mean() < 1
+    assert not motion.flow[:, 76:].any()
+    assert motion.confidence[:, 76:].min() > 0.95
