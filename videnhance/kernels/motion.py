@@ -100,10 +100,12 @@ def dense_flow(here: NDArray[np.uint8], there: NDArray[np.uint8]) -> Flow:
 
 def snapped(flow: Flow) -> Flow:
     """The flow with shifts below a tenth of a pixel taken for none: interpolation only blurs."""
-    still = np.maximum(abs(flow[..., 0]), abs(flow[..., 1])) < _STILL
-    result = flow.copy()
-    result[still] = 0
-    return result
+    return masked(flow, ~_between(flow, (-_STILL, -_STILL), (_STILL, _STILL)))
+
+
+def masked(flow: Flow, moving: Mask) -> Flow:
+    """The flow where something moves, and none elsewhere."""
+    return np.asarray(cv2.copyTo(flow, moving.view(np.uint8)), np.float32)
 
 
 def enlarged(flow: Flow, height: int, width: int) -> Flow:
@@ -152,10 +154,12 @@ def _grid(height: int, width: int) -> Floats:
 def inside(flow: Flow) -> Mask:
     """Where the flow points into the picture."""
     height, width = flow.shape[:2]
-    places = _grid(height, width) + flow
-    x, y = places[..., 0], places[..., 1]
-    found: Mask = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return found
+    return _between(_grid(height, width) + flow, (0, 0), (width - 1, height - 1))
+
+
+def _between(vectors: Flow, least: tuple[float, float], most: tuple[float, float]) -> Mask:
+    """Where both parts lie within their bounds; quicker than NumPy, which steps over the other."""
+    return np.asarray(cv2.inRange(vectors, least, most) > 0, np.bool_)
 
 
 def brightness_confidence(here: Floats, moved: Floats, sigma: float) -> Floats:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from videnhance.kernels.motion import (
     Floats,
     Flow,
+    Mask,
     boundary_confidence,
     box,
     brightness_confidence,
     dense_flow,
     eight_bits,
     inside,
+    masked,
     round_trip_confidence,
     snapped,
     warp,
@@ -67,25 +69,24 @@ def find_motion(
     other direction, too: confidence then also tells whether both meet, and is less at the borders
     of moving things. `sigma` is the noise level of the luma.
     """
-    flow, moved = _brought(here, there)
+    flow, moved, within = _brought(here, there)
     confidence = brightness_confidence(here.luma, moved, sigma)
     if both_ways:
-        back, _ = _brought(there, here)
+        back, *_ = _brought(there, here)
         confidence *= round_trip_confidence(flow, back)
         confidence *= boundary_confidence(flow)
-    confidence *= inside(flow)
+    confidence *= within
     return Motion(flow, with_neighbours_distrusted(confidence))
 
 
-def _brought(here: LumaPicture, there: LumaPicture) -> tuple[Flow, Floats]:
-    """The flow, and the other luma brought along it.
+def _brought(here: LumaPicture, there: LumaPicture) -> tuple[Flow, Floats, Mask]:
+    """The flow, the other luma brought along it, and where it does not leave the picture.
 
     Nothing moves where standing still explains the place as well: what is smooth as a flow takes an
     even wall along with an arm before it, and fine lines of the wall to where there are none.
     """
     flow = snapped(dense_flow(here.codes, there.codes))
-    moved = warp(there.luma, flow)
+    moved, within = warp(there.luma, flow), inside(flow)
     still = box(abs(here.luma - there.luma), _PLACE) <= box(abs(here.luma - moved), _PLACE)
-    still &= inside(flow)
-    flow[still] = 0
-    return flow, np.where(still, there.luma, moved)
+    still &= within
+    return masked(flow, ~still), np.where(still, there.luma, moved), within
