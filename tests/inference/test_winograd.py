@@ -319,3 +319,16 @@ def test_compiled_code_is_kept_until_the_package_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "__file__", str(tmp_path / "kernels_of_a_test.py"))
     assert compiling._sources(tmp_path) != ours
     assert [loaded(), loaded()] == [0, 1]
+
+
+def test_compiled_code_is_loaded_without_what_only_compiling_needs():
+    script = """
+import sys
+import videnhance.inference.winograd.kernels
+import videnhance.kernels.carrying
+print([name for name in sys.modules if name.startswith("numba.typed.")])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

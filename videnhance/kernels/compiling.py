@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -40,7 +41,9 @@ def _sources(folder: Path) -> str:
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Finds compiled code by the source of whole folders, not by that of its module alone.
 
-    Were this part of numba to get another name, code would be looked up by the module again.
+    And it does not first import everything that numba can compile, which takes a tenth of a second.
+    Were these parts of numba to get other names, code would be looked up by the module again, and
+    all of that be imported.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -49,6 +52,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def _index_key(self, *arguments: Any) -> tuple[Any, ...]:
         return (*super()._index_key(*arguments), _sources(self._folder))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # kernels get memory from it
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def kernel(signature: str) -> Callable[[Function], Function]:
