@@ -93,3 +93,19 @@ def test_a_quality_out_of_range_is_refused(limited: SourceInfo, crf: float) -> N
         resolve_encoding(EncodeOptions(codec="x264", crf=crf), limited, (64, 48))
     with pytest.raises(UsageError, match="ffv1 has no --crf"):
         resolve_encoding(EncodeOptions(codec="ffv1", crf=20), limited, (64, 48))
+
+
+@pytest.mark.parametrize(
+    ("muxer", "depth", "encoder"),
+    [
+        ("matroska", 8, "libx264"),
+        ("mp4", 10, "libx265"),
+        ("webm", 8, "libvpx-vp9"),
+        ("webm", 10, "libsvtav1"),
+    ],
+)
+def test_the_usual_encoder_is_one_that_the_container_takes(
+    limited: SourceInfo, muxer: str, depth: int, encoder: str
+) -> None:
+    source = replace(limited, clip=replace(limited.clip, bit_depth=depth))
+    assert resolve_encoding(EncodeOptions(), source, (64, 48), muxer=muxer).encoder == encoder

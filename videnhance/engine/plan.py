@@ -98,7 +98,7 @@ def make_plan(
     settled = settle(settings.stages, source.clip, device, downloading)
     size = (settled.clip.width, settled.clip.height)
     warnings = list(source.warnings)
-    encoding = resolve_encoding(settings.encode, source, size, warnings.append)
+    encoding = resolve_encoding(settings.encode, source, size, warnings.append, muxer)
     clip = encoded_clip(settled.clip, encoding)
     ahead = sum(stage.lookahead for stage in settled.stages)
     held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)

@@ -56,15 +56,18 @@ def resolve_encoding(
     source: SourceInfo,
     size: tuple[int, int],
     warn: Callable[[str], None] = lambda message: None,
+    muxer: str = "matroska",
 ) -> Encoding:
-    """Fill in what the user left open, for an output of `size` (width, height).
+    """Fill in what the user left open, for an output of `size` (width, height) in a container.
 
     `warn` hears of choices that the user may not expect. Raises UsageError for what the encoder
     cannot do.
     """
     name = wanted.codec
     if name == "auto":
-        name = "x265" if source.clip.bit_depth > 8 else "x264"
+        deep = source.clip.bit_depth > 8
+        usual = ("vp9", "svtav1") if muxer == "webm" else ("x264", "x265")
+        name = usual[deep]
     codec = CODECS[name]
     try:
         known = [f.name for f in av.codec.Codec(codec.encoder, "w").video_formats or ()]

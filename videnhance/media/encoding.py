@@ -56,7 +56,8 @@ class EncodeOptions:
     codec: Annotated[
         str,
         Knob(
-            "encoder; auto takes x264, and 10-bit x265 for sources above 8 bit",
+            "encoder; auto takes x264, and 10-bit x265 for sources above 8 bit; "
+            "vp9 and svtav1 for .webm",
             choices=("auto", *CODECS),
         ),
     ] = "auto"
