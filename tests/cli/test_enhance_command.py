@@ -241,12 +241,10 @@ def test_verify_finds_what_is_missing(run, clip: Path, make_clip, tmp_path: Path
 
 
 @pytest.mark.parametrize("codec", ["x264", "x265", "svtav1", "vp9"])
-def test_encoders_do_not_print(
-    run, clip: Path, tmp_path: Path, codec: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    answer = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--codec", codec, "--quiet")
-    assert (answer.exit_code, answer.stdout, answer.stderr) == (0, "", "")
-    assert capfd.readouterr() == ("", "")
+def test_encoders_do_not_print(program, clip: Path, tmp_path: Path, codec: str) -> None:
+    # In a process of its own: SVT-AV1 decides when it is first used how much it prints.
+    child = program("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--codec", codec, "--quiet")
+    assert (*child.communicate(), child.returncode) == ("", "", 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
