@@ -66,8 +66,8 @@ def resolve_encoding(
     name = wanted.codec
     if name == "auto":
         deep = source.clip.bit_depth > 8
-        usual = ("vp9", "svtav1") if muxer == "webm" else ("x264", "x265")
-        name = usual[deep]
+        choice = ("vp9", "svtav1") if muxer == "webm" else ("x264", "x265")
+        name = choice[deep]
     codec = CODECS[name]
     try:
         known = [f.name for f in av.codec.Codec(codec.encoder, "w").video_formats or ()]
