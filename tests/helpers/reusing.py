@@ -64,9 +64,10 @@ def run(
     draft: Callable[[Image], Image] = plainly,
     longest: int = DISTANCES[-1],
     faithful: bool = False,
+    workers: int = 1,
 ) -> Iterator[tuple[Seen, Made]]:
     reuse = Reuse(Networks(network, draft, SCALE, REACH, faithful), quality, longest)
-    done = mapped(called, reuse.tasks(scenes(iter(frames))))
+    done = mapped(called, reuse.tasks(scenes(iter(frames)), workers))
     return (made for made in done if made is not None)
 
 

@@ -154,7 +154,7 @@ def test_a_frame_computed_wholly_is_the_networks_own(view: View, clip: Clip) -> 
         for t, frame in enumerate(clip(map(shot, range(3))))
     ]
     reuse = Reuse(Networks(inventive, plainly, SCALE, REACH), 42.0)
-    made = [one for task in reuse.tasks(iter(frames)) if (one := task()) is not None]
+    made = [one for task in reuse.tasks(iter(frames), 1) if (one := task()) is not None]
     assert made[1][1].cost.pixels == made[1][1].cost.size
     for seen, one in made:
         assert np.array_equal(one.result, interleaved(inventive(seen.frame.data)))

@@ -44,12 +44,38 @@ def test_threads_change_no_bit(view: View, clip: Clip) -> None:
             ) -> Iterator[Any]:
                 return pool.map(function, tasks, n, a)
 
-            made = list(run(frames, uneven, mapped=mapped))
+            made = list(run(frames, uneven, mapped=mapped, workers=workers))
         assert [seen.frame.pts for seen, _ in made] == [frame.pts for frame in frames]
         for (seen, one), (other, expected) in zip(made, alone, strict=True):
             assert seen.kind is other.kind
             assert one.cost == expected.cost
             assert np.array_equal(one.result, expected.result)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_no_thread_waits_for_an_anchor_that_another_makes(
+    view: View, clip: Clip, workers: int
+) -> None:
+    """Where each frame is one, the last of them is not awaited before all threads have others."""
+    frames = clip(view(seed=t) for t in range(40))
+    begun: list[int] = []
+    order: list[tuple[str, int]] = []
+
+    def seen_by(image: Image) -> Image:
+        begun.append(len(begun))
+        return inventive(image)
+
+    def one_by_one(function: Any, tasks: Any) -> Iterator[Any]:
+        for task in tasks:
+            before = len(begun)
+            done = function(task)
+            order.append(("begins" if len(begun) > before else "hands out", before))
+            yield done
+
+    made = list(run(frames, seen_by, mapped=one_by_one, workers=workers))
+    assert len(made) == 40
+    handed = [count for kind, count in order if kind == "hands out"]
+    assert all(count - t > workers for t, count in enumerate(handed[: 39 - workers]))
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -266,7 +266,7 @@ class Upscale:
 
         networks = Networks(full, draft, scale, passes.reach, passes.faithful)
         reuse = Reuse(networks, self.reuse_quality, longest)
-        tasks = reuse.tasks(_noted(scenes(frames), rt))
+        tasks = reuse.tasks(_noted(scenes(frames), rt), passes.workers)
         # Anchors take long: what lies between the earlier ones is done meanwhile.
         for done in rt.map(_called, tasks, passes.workers, longest):
             if done is None:

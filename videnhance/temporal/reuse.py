@@ -74,17 +74,19 @@ class Reuse:
         self._longest = longest
         self.allowed = 10 ** (-quality / 10)
 
-    def tasks(self, items: Iterator[Seen]) -> Iterator[Task]:
-        """Everything to be done, to be called in any order on any thread.
+    def tasks(self, items: Iterator[Seen], workers: int) -> Iterator[Task]:
+        """Everything to be done, to be called in any order on any of that many threads.
 
         Each gives a finished frame, frames in their order, or nothing: an anchor is begun one
-        group before it is needed, so that it does not hold up those between.
+        group before it is needed, so that it does not hold up those between, and earlier still
+        where one follows the other: a thread that came to one being made would only wait.
         """
         waiting: deque[Task] = deque()
         for group in self._groups(items):
             if group.begins:
                 yield partial(_begin, group.anchor)
-            while waiting:
+            held = workers + 1 if len(group.entries) == 1 else 0
+            while len(waiting) > held:
                 yield waiting.popleft()
             waiting.extend(entry.finish for entry in group.entries)
         yield from waiting
