@@ -149,26 +149,41 @@ def test_a_damaged_segment_is_made_again(
     assert _digest(output) == undisturbed[0]
 
 
-def test_a_changed_setting_starts_afresh_and_says_so(source: Path, tmp_path: Path) -> None:
+def test_a_changed_setting_keeps_the_work_until_it_may_be_dropped(
+    source: Path, undisturbed: tuple[str, float], tmp_path: Path
+) -> None:
     output = tmp_path / "out.mkv"
     _stopped_after(source, output, 1)
-    result, heard = _run(source, output, scale=1.0, crf=30)
+    with pytest.raises(UsageError) as refused:
+        _run(source, output, scale=1.0, crf=30)
+    for word in ("upscale.scale", "encode.options.crf", "--overwrite"):
+        assert word in str(refused.value)
+    _, heard = _run(source, output)
+    assert heard.resumed > 0
+    assert _digest(output) == undisturbed[0]
+
+
+def test_a_changed_setting_starts_afresh_where_it_may_overwrite(
+    source: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    _stopped_after(source, output, 1)
+    result, heard = _run(source, output, scale=1.0, crf=30, overwrite=True)
     assert result.computed == _FRAMES
     message = " ".join(heard.warnings)
     assert "upscale.scale" in message
-    assert "encode.options.crf" in message
     assert "afresh" in message
 
 
-def test_a_changed_source_starts_afresh_and_says_so(
-    ffmpeg: Any, source: Path, tmp_path: Path
-) -> None:
+def test_a_changed_source_is_another_job(ffmpeg: Any, source: Path, tmp_path: Path) -> None:
     mine, output = tmp_path / "mine.mkv", tmp_path / "out.mkv"
     shutil.copy(source, mine)
     _stopped_after(mine, output, 1)
     other = ffmpeg.make("shorter.mkv", "-i", source, "-c", "copy", "-t", "20")
     shutil.copy(other, mine)
-    result, heard = _run(mine, output)
+    with pytest.raises(UsageError, match=r"source\.fingerprint"):
+        _run(mine, output)
+    result, heard = _run(mine, output, overwrite=True)
     assert result.computed == result.frames < 210
     assert "source.fingerprint" in " ".join(heard.warnings)
 
@@ -200,7 +215,7 @@ def test_a_foreign_job_file_starts_afresh(source: Path, tmp_path: Path, content:
     output = tmp_path / "out.mkv"
     _stopped_after(source, output, 1)
     (_work(output) / "job.toml").write_text(content)
-    result, _ = _run(source, output, scale=1.0)
+    result, _ = _run(source, output, scale=1.0, overwrite=True)
     assert result.computed == _FRAMES
 
 

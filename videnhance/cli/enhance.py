@@ -37,7 +37,13 @@ Device = Annotated[
         metavar="auto|cpu|cuda[:N]|vulkan[:N]", help="Where networks run.", show_default=False
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace OUTPUT where it exists, and drop unfinished work of other settings.",
+    ),
+]
 DropUnsupported = Annotated[
     bool, typer.Option("--drop-unsupported", help="Leave out streams that OUTPUT cannot hold.")
 ]

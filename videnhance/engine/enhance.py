@@ -108,7 +108,7 @@ class _Run:
         """Make what is missing, put it together, prove it, and give it its name."""
         for message in self.plan.warnings:
             self.tell(Warned(message))
-        job, differences = self.work.adopt(self.plan.job)
+        job, differences = self.work.adopt(self.plan.job, self.overwrite)
         self.plan = replace(self.plan, job=job)
         if differences:
             self.tell(

@@ -75,16 +75,23 @@ class WorkFolder:
         """Whether a segment was finished, so that there is something to go on from."""
         return any(self.path.glob("[0-9]*.json"))
 
-    def adopt(self, job: Job) -> tuple[Job, tuple[str, ...]]:
+    def adopt(self, job: Job, overwrite: bool) -> tuple[Job, tuple[str, ...]]:
         """Take over what an earlier run of the same job left; else begin afresh.
 
         Returns the job to run, with the tiles that the work was begun with, and the names of
-        the settings in which a left job differed.
+        the settings in which a left job differed. Raises UsageError where what that one finished
+        would be lost, unless `overwrite`.
         """
         saved = read_saved(self.path / "job.toml")
         differences = job.differences(saved) if saved else ()
         if saved and not differences:
             return job.with_tiles(saved["device"]["tiles"]), ()
+        if differences and self.holds_work and not overwrite:
+            raise UsageError(
+                f"{self.path} holds finished work of another job (different: "
+                f"{', '.join(differences)}); repeat its settings to go on with it, choose another "
+                "output, or start afresh with --overwrite."
+            )
         self._clear()
         self._write("job.toml", job.save)
         return job, differences
