@@ -95,3 +95,14 @@ def noisy(image: Image, sigma: float, seed: int) -> Image:
 def whole(network: Counting, size: int) -> int:
     """How often it saw a whole frame."""
     return sum(area == size for area in network.areas)
+
+
+def fond(image: Image) -> Image:
+    """A network that loves noise."""
+    return planar(interleaved(np.clip(3 * inventive(image) - 2 * plainly(image), 0, 1)))
+
+
+def grainy(frames: int) -> list[Image]:
+    """Noise on a ground that holds the scene together."""
+    ground = np.linspace(0.2, 0.8, 64, dtype=np.float32) * np.ones((3, 48, 1), np.float32)
+    return [noisy(ground, 0.04, t) for t in range(frames)]

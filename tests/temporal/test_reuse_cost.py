@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reusing import REACH, Clip, Counting, View, counted, inventive, noisy, plainly, whole
+from reusing import (
+    REACH,
+    Clip,
+    Counting,
+    View,
+    counted,
+    fond,
+    grainy,
+    plainly,
+    whole,
+)
 
-from videnhance.core import Image
-from videnhance.kernels.motion import interleaved, planar
+from videnhance.kernels.motion import interleaved
 from videnhance.temporal.control import DISTANCES
 from videnhance.temporal.scenes import Kind
-
-
-def fond(image: Image) -> Image:
-    """A network that loves noise."""
-    return planar(interleaved(np.clip(3 * inventive(image) - 2 * plainly(image), 0, 1)))
-
-
-def grainy(frames: int) -> list[Image]:
-    """Noise on a ground that holds the scene together."""
-    ground = np.linspace(0.2, 0.8, 64, dtype=np.float32) * np.ones((3, 48, 1), np.float32)
-    return [noisy(ground, 0.04, t) for t in range(frames)]
 
 
 def test_repeats_cost_nothing(view: View, clip: Clip) -> None:

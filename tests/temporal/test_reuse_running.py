@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reusing import Clip, View, inventive, noisy, run
+from reusing import Clip, View, fond, grainy, inventive, noisy, run
 
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats
@@ -53,29 +53,33 @@ def test_threads_change_no_bit(view: View, clip: Clip) -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 5])
-def test_no_thread_waits_for_an_anchor_that_another_makes(
-    view: View, clip: Clip, workers: int
+@pytest.mark.parametrize("shown", ["cuts", "grain", "grain on twos"])
+def test_frames_are_asked_for_when_all_threads_have_others(
+    view: View, clip: Clip, workers: int, shown: str
 ) -> None:
-    """Where each frame is one, the last of them is not awaited before all threads have others."""
-    frames = clip(view(seed=t) for t in range(40))
-    begun: list[int] = []
-    order: list[tuple[str, int]] = []
-
-    def seen_by(image: Image) -> Image:
-        begun.append(len(begun))
-        return inventive(image)
+    """Where nothing is carried: who finishes an anchor must not have to wait for the last one."""
+    times = 2 if shown == "grain on twos" else 1
+    images = [view(seed=t) for t in range(40)] if shown == "cuts" else grainy(24)
+    begun, order = 0, []
 
     def one_by_one(function: Any, tasks: Any) -> Iterator[Any]:
+        nonlocal begun
         for task in tasks:
-            before = len(begun)
             done = function(task)
-            order.append(("begins" if len(begun) > before else "hands out", before))
+            if done is None:
+                begun += 1
+            else:
+                order.append(begun)
             yield done
 
-    made = list(run(frames, seen_by, mapped=one_by_one, workers=workers))
-    assert len(made) == 40
-    handed = [count for kind, count in order if kind == "hands out"]
-    assert all(count - t > workers for t, count in enumerate(handed[: 39 - workers]))
+    frames = clip(image for image in images for _ in range(times))
+    list(run(frames, fond, mapped=one_by_one, workers=workers))
+    if shown != "cuts":  # What has been tried is not held back: distances depend on it.
+        assert order[times] == 3
+    # One of the scene's first frames lies between anchors, and the last may wait for nothing.
+    single = range(4, len(images) - workers - 1)
+    anchors = [t if shown == "cuts" else t - 1 for t in single]
+    assert all(order[times * t] - at > workers for t, at in zip(single, anchors, strict=True))
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -92,26 +96,31 @@ def test_an_error_of_the_network_reaches_the_caller(
 
     frames = _mixture(view, clip)
     before = threading.active_count()
-    with (
-        pytest.raises(MemoryError, match="the network fails"),
-        Workers("w", Meter(), Stop()) as pool,
-    ):
-        list(run(frames, failing, mapped=lambda f, tasks: pool.map(f, tasks, workers, 16)))
+
+    def mapped(function: Any, tasks: Any) -> Iterator[Any]:
+        with Workers("w", Meter(), Stop()) as pool:
+            yield from pool.map(function, tasks, workers, 16)
+
+    with pytest.raises(MemoryError, match="the network fails"):
+        list(run(frames, failing, mapped=mapped, workers=workers))
     assert threading.active_count() == before
 
 
 def test_an_early_end_leaves_no_thread(view: View, clip: Clip) -> None:
     before = threading.active_count()
     with Workers("w", Meter(), Stop()) as pool:
-        made = run(_mixture(view, clip), mapped=lambda f, tasks: pool.map(f, tasks, 3, 16))
+        made = run(
+            _mixture(view, clip), mapped=lambda f, tasks: pool.map(f, tasks, 3, 16), workers=3
+        )
         next(made)
         next(made)
         del made
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("shown", ["pan", "repeats", "flashes"])
-def test_few_frames_are_held(view: View, shown: str) -> None:
+@pytest.mark.parametrize("workers", [1, 40])
+@pytest.mark.parametrize("shown", ["pan", "repeats", "flashes", "grain"])
+def test_few_frames_are_held(view: View, shown: str, workers: int) -> None:
     """Read ahead are no more than is declared, and what has left is let go."""
     held: list[weakref.ref[Any]] = []
     results: list[weakref.ref[Floats]] = []
@@ -125,12 +134,14 @@ def test_few_frames_are_held(view: View, shown: str) -> None:
                 image = view(0.5 * t, size=(24, 32))
             elif shown == "repeats":
                 image = view(size=(24, 32))
+            elif shown == "grain":
+                image = noisy(view(size=(24, 32)), 0.04, t)
             else:
                 image = view(0.5 * t, size=(24, 32), seed=t % 4 == 3)
             held.append(weakref.ref(image))
             yield Frame(image, t)
 
-    for number, (seen, one) in enumerate(run(source())):
+    for number, (seen, one) in enumerate(run(source(), fond, workers=workers)):
         assert read <= number + 1 + LOOKAHEAD
         results.append(weakref.ref(one.result))
         del seen, one

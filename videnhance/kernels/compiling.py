@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -54,9 +53,15 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         return (*super()._index_key(*arguments), _sources(self._folder))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            from numba.core.runtime import rtsys
+
+            guarded, load = self._guard_against_spurious_io_errors, self._load_overload
+        except (ImportError, AttributeError):
+            return super().load_overload(sig, target_context)
         rtsys.initialize(target_context)  # kernels get memory from it
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+        with guarded():
+            return load(sig, target_context)
 
 
 def kernel(signature: str) -> Callable[[Function], Function]:

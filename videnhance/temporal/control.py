@@ -14,7 +14,7 @@ DISTANCES = (1, 2, 4, 8, 16, 32)
 """Frames from one anchor to the next."""
 LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
 """Frames: the rest of a group, the next one, whose anchor is begun early, what is handed out while
-that takes its time, and a suspected flash."""
+that takes its time, and a suspected flash. Where nothing is carried, there are fewer."""
 _HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
 _BEGINNING = 16
@@ -61,6 +61,11 @@ class Cost:
     predicted: float = 0.0
     """What it was thought to be."""
 
+    @classmethod
+    def of_network(cls, size: int) -> Cost:
+        """Of a frame that the network sees whole."""
+        return cls(size, size)
+
 
 def longest_distance(height: int, width: int, scale: int) -> int:
     """The largest distance of anchors at which the frames on their way take bearable memory.
@@ -78,7 +83,8 @@ class Control:
 
     It looks at the span before the last one only: that is nearly finished, on any number of
     threads, when the next one is planned, and waiting for it holds nobody up. Where nothing can be
-    carried, and until a trial, a span of two frames, is judged, each frame is an anchor.
+    carried, and until a trial, a span of two frames, is judged, each frame is an anchor; these are
+    made meanwhile, and the trial's other frame, if none has come to it, by who plans.
     """
 
     def __init__(self, longest: int) -> None:

@@ -97,8 +97,8 @@ class Inner:
         parts = parts_of(chosen, self._side, self._networks.reach, self._height, self._width)
         alone = parts == [self._whole]
         if alone and audited is None:
-            size = self._height * self._width
-            return Made(interleaved(self._networks.full(self._image)), Cost(size, size))
+            result = interleaved(self._networks.full(self._image))
+            return Made(result, Cost.of_network(self._whole.pixels))
         result = self._laid(moving, carried)
         kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(parts, result)
@@ -194,7 +194,7 @@ def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, las
     result = anchor.result.copy()
     most = _SETTLED * _smoothing(promised, _allowed(promised, anchor.added()))
     smooth(result, seen, [(whole, whole)], last, most, faithful=networks.faithful)
-    return Made(result, Cost(whole.pixels, whole.pixels))
+    return Made(result, Cost.of_network(whole.pixels))
 
 
 def _allowed(promised: float, added: float, moves: float = 0.0) -> float:

@@ -59,6 +59,8 @@ class _Group:
     """The last one there is."""
     begins: bool
     """Whether that is one of these frames."""
+    carries: bool
+    """Whether any frame lies between anchors."""
     shown: Once[Made]
     """What a frame that repeats the group's last shows."""
 
@@ -79,17 +81,22 @@ class Reuse:
 
         Each gives a finished frame, frames in their order, or nothing: an anchor is begun one
         group before it is needed, so that it does not hold up those between, and earlier still
-        where one follows the other: a thread that came to one being made would only wait.
+        where nothing is carried: a thread that came to one being made would only wait for it.
         """
         waiting: deque[Task] = deque()
+        # Of frames that come in twos, as many as there are threads are new. What is begun and what
+        # is done then are no more results than lie between the farthest anchors.
+        most = min(2 * workers, self._longest // 2)
+        carried = False
         for group in self._groups(items):
             if group.begins:
                 yield partial(_begin, group.anchor)
-            held = workers + 1 if len(group.entries) == 1 else 0
-            while len(waiting) > held:
+            while len(waiting) > (0 if carried or group.carries else most):
                 yield waiting.popleft()
             waiting.extend(entry.finish for entry in group.entries)
-        yield from waiting
+            carried = group.carries
+        while waiting:  # letting go of each
+            yield waiting.popleft()
 
     def _groups(self, items: Iterator[Seen]) -> Iterator[_Group]:
         control = Control(self._longest)
@@ -135,7 +142,7 @@ class Reuse:
         """A scene's first frame, by itself."""
         anchor = Once(partial(self._anchor, seen))
         made = Once(partial(_anchored, seen, anchor))
-        return _Group([_entry(seen, made)], anchor, True, made)
+        return _Group([_entry(seen, made)], anchor, begins=True, carries=False, shown=made)
 
     def _group(self, frames: list[Seen], distance: int, last: _Group, control: Control) -> _Group:
         """Plan a span of frames; the last new one becomes an anchor."""
@@ -170,7 +177,7 @@ class Reuse:
                 if seen.kind is not Kind.REPEAT:
                     previous = (seen, made)
         control.planned(distance, costs)
-        return _Group(entries, anchor, bool(new), shown)
+        return _Group(entries, anchor, begins=bool(new), carries=bool(costs), shown=shown)
 
     def _anchor(self, seen: Seen) -> Anchor:
         image = seen.frame.data.clip(0, 1)
@@ -197,7 +204,7 @@ class Reuse:
 
     def _alone(self, seen: Seen) -> Made:
         result = interleaved(self.networks.full(seen.frame.data.clip(0, 1)))
-        return Made(result, Cost(seen.luma.size, seen.luma.size))
+        return Made(result, Cost.of_network(seen.luma.size))
 
     def _filled(
         self,
@@ -227,7 +234,7 @@ def _begin(anchor: Once[Anchor]) -> None:
 
 
 def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
-    return Made(anchor().result, Cost(seen.luma.size, seen.luma.size))
+    return Made(anchor().result, Cost.of_network(seen.luma.size))
 
 
 def _repeated(seen: Seen, shown: Once[Made]) -> Made:
