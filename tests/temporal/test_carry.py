@@ -62,6 +62,23 @@ def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View, place: 
     assert frame.error().max() < 1e-9
 
 
+@pytest.mark.parametrize("speed", [0, 2])
+def test_a_small_fast_thing_leaves_no_ghost_where_it_was(view: View, speed: int) -> None:
+    """Though the anchor that shows it there is seven times as near as the other."""
+
+    def ground(t: int) -> Image:
+        return np.asarray(0.5 * view(speed * t), np.float32)
+
+    before = ground(0)
+    before[:, 36:38, 60:64] += 0.25
+    now = ground(1)
+    now[:, 36:38, 48:52] += 0.25
+    found = between(now, before, ground(8), 0.125).carried(_WHOLE).detail
+    plain = interleaved(resize(ground(1), 2 * _HEIGHT, 2 * _WIDTH))
+    ghost = (found - (network(ground(1)) - plain))[70:80, 116:134]
+    assert np.abs(ghost).max() < 4 / 255
+
+
 def test_blocks_that_changed_are_told_from_those_that_did_not(view: View) -> None:
     image = view()
     now = image.copy()

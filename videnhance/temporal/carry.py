@@ -21,7 +21,7 @@ from videnhance.kernels.motion import (
     shrunk,
     stretched,
 )
-from videnhance.temporal.flow import LumaPicture, find_motion
+from videnhance.temporal.flow import LumaPicture, Motion, find_motion
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -155,8 +155,7 @@ class Between:
         here = self._luma.part(part)
         first, second = (find_motion(here, like.part(part), self._sigma) for like in self._like)
         details = [anchor.detail() for anchor in self._anchors]
-        near = first.confidence * np.float32(1 - self._place)
-        far = second.confidence * np.float32(self._place)
+        near, far = _weight(first, 1 - self._place), _weight(second, self._place)
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
         trust = np.maximum(first.confidence, second.confidence)
         fields = fields_of(first.flow, second.flow, share, trust)
@@ -207,6 +206,16 @@ def _fine(result: Floats, luma: Floats) -> Floats:
 
 def _strength(fine: Floats, size: tuple[int, ...]) -> Floats:
     return box(shrunk(np.square(fine), *size), _STRENGTH_SIDE)
+
+
+def _weight(motion: Motion, nearness: float) -> Floats:
+    """How much an anchor's detail counts.
+
+    Confidence cubed: what the near one shows where a small thing was would else outweigh what the
+    far one knows better, and stay behind as a ghost.
+    """
+    trust = motion.confidence
+    return trust * trust * trust * np.float32(nearness)
 
 
 def _mixed(before: Floats, after: Floats, place: float) -> Floats:
