@@ -95,8 +95,7 @@ class SegmentRunner:
         done = dict(there)
         todo = [segment for segment in self.job.segments if segment.index not in done]
         before = sum(segment.frames for segment in done.values())
-        self._progress.start(before)
-        self.tell(self._progress.report(before))
+        self.tell(Progress(before, max(self.plan.frames, before), 0.0, None))
         began = time.monotonic()
         if todo:
             self._run(todo, before)
@@ -202,16 +201,18 @@ class SegmentRunner:
 
 
 class _Speedometer:
-    """Frames per second of late, and what that means for the rest."""
+    """Frames per second of late, and what that means for the rest.
+
+    Counted from the first frame on: loading networks, or compiling what runs them, once, says
+    nothing about the others.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self._marks: list[tuple[float, int]] = []
 
-    def start(self, done: int) -> None:
-        self._marks = [(time.monotonic(), done)]
-
     def report(self, done: int) -> Progress:
+        """What is known when that many frames are done, those of earlier runs included."""
         now = time.monotonic()
         self._marks.append((now, done))
         while len(self._marks) > 2 and now - self._marks[1][0] > _SPEED_WINDOW:
