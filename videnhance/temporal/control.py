@@ -32,7 +32,7 @@ _EXPENSE_EACH = 1500
 _PATIENCE = 24
 """Anchors in a row without anything between them, before a single frame is tried again; then twice
 as many."""
-_LIKELY = 1.4
+_LIKELY = 1.5
 """What predictions are multiplied with before audits tell: on ten clips, tiles that were carried
 erred by 0.8 to 2.5 times what was predicted."""
 _DOUBT = 8
