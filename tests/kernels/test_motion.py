@@ -22,6 +22,7 @@ from videnhance.kernels.motion import (
     inside,
     interleaved,
     luma,
+    noise_levels,
     planar,
     round_trip_confidence,
     snapped,
@@ -254,7 +255,7 @@ def test_flow_is_found_in_flat_pictures(height: int, width: int, upright: bool) 
 def test_changes_beyond_the_noise_are_kept(channels: tuple[int, ...]) -> None:
     dice = np.random.default_rng(0)
     grain = dice.normal(0, 0.01, (60, 80, *channels)).astype(np.float32)
-    assert np.array_equal(unexplained(grain, 0.0), grain)
+    assert np.allclose(unexplained(grain, 0.0), grain, atol=1e-7)
     assert np.std(unexplained(grain, 0.01)) < 0.2 * 0.01
     step = grain.copy()
     step[20:40, 20:50] += np.float32(0.2)
@@ -264,3 +265,22 @@ def test_changes_beyond_the_noise_are_kept(channels: tuple[int, ...]) -> None:
     assert abs(kept[22:38, 51:54].mean()) < 0.01
     light = np.full_like(grain, 0.004)
     assert np.allclose(unexplained(light, 0.01), light, atol=1e-6)
+
+
+def test_ragged_edges_are_noise_and_moved_ones_are_not() -> None:
+    """An edge is ragged by a tenth of its contrast, or has moved by two pixels."""
+    plane = np.full((40, 60), 0.2, np.float32)
+    plane[:, 30:] = 0.7
+    noise = noise_levels(plane, 0.0)
+    assert noise.max() == pytest.approx(0.16 * np.sqrt(6 / 25) * 0.5, rel=1e-3)
+    assert noise[:, :27].max() == 0
+    dice = np.random.default_rng(0)
+    ragged, moved = np.zeros_like(plane), np.zeros_like(plane)
+    ragged[:, 29:31] = dice.normal(0, 0.05, (40, 2))
+    moved[:, 28:30] = 0.5
+    assert abs(unexplained(ragged, noise)).mean() < 0.25 * abs(ragged).mean()
+    assert abs(unexplained(moved, noise) - moved).mean() < 0.25 * abs(moved).mean()
+    assert np.array_equal(
+        brightness_confidence(plane, plane + 0.5 * ragged, noise)[:, 29:31] > 0.9,
+        np.ones((40, 2), bool),
+    )

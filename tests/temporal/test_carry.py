@@ -12,11 +12,12 @@ import pytest
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Between, Detail, changed, detail_strength
+from videnhance.temporal.carry import Anchor, Between, Detail, changed
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.strength import detail_strength
 
 View = Callable[..., Image]
 
@@ -141,12 +142,30 @@ def test_fine_detail_gets_the_anchors_strength(
     for share in (1.5, 1.1, 1.0, 0.9, 0.5):
         given = plain + np.float32(share) * (wanted - plain)
         result = given.copy()
-        frame.match_strength(result)
+        frame.match_strength(result, None)
         more = float(np.clip(1 / share, least, most)) - 1
         assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
         lighter = given + np.float32(0.05)
-        frame.match_strength(lighter)
+        frame.match_strength(lighter, None)
         assert np.allclose(lighter - result, 0.05, atol=1e-5)
+
+
+def test_fine_detail_gets_back_what_smoothing_took(view: View) -> None:
+    """Where it had more than the anchors; where it had less, it gets theirs."""
+    image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
+    plane, plain = luma(image), stretched(interleaved(image), 144, 192)
+    frame = between(image, image, image)
+
+    def matched(share: float, had: float) -> float:
+        detail = network(image) - plain
+        result = plain + np.float32(share) * detail
+        frame.match_strength(result, detail_strength(plain + np.float32(had) * detail, plane))
+        return float(detail_strength(result, plane).mean())
+
+    anchors = float(detail_strength(network(image), plane).mean())
+    assert matched(1.0, 1.2) > 1.2 * anchors
+    assert matched(0.9, 0.95) == pytest.approx(matched(0.9, 0.9), rel=1e-3)
+    assert matched(0.9, 0.95) > 0.9 * anchors
 
 
 def fine(detail: Floats) -> Floats:

@@ -28,9 +28,14 @@ _SMALLEST = 8
 _NARROWEST, _FLATTEST = 16, 4
 _STILL = 0.1
 _BRIGHTNESS = 0.05
-_NOISE = 1.13  # mean absolute difference of two samples with Gaussian noise, over its sigma
+_NOISE = np.float32(
+    1.13
+)  # mean absolute difference of two samples with Gaussian noise, over its sigma
 _BOUNDARY = 0.3
-_EXPLAINED = 2.5  # sigmas of change that noise explains
+_EXPLAINED = np.float32(2.5)  # times its level of change that noise explains
+_MISSED = np.float32(0.16)  # share of the contrast
+_AROUND = 5  # pixels across which contrast is measured
+_NONE = np.float32(1e-7)
 _SMOOTH = 7  # pixels across which a change is averaged to tell that of the light
 
 
@@ -162,9 +167,12 @@ def _between(vectors: Flow, least: tuple[float, float], most: tuple[float, float
     return np.asarray(cv2.inRange(vectors, least, most) > 0, np.bool_)
 
 
-def brightness_confidence(here: Floats, moved: Floats, sigma: float) -> Floats:
-    """How well luma here agrees with luma brought here, 0..1, noise of `sigma` allowed for."""
-    excess = box(abs(here - moved), 3) - np.float32(_NOISE * sigma)
+def brightness_confidence(here: Floats, moved: Floats, noise: float | Floats) -> Floats:
+    """How well luma here agrees with luma brought here, 0..1, noise allowed for.
+
+    Noise is one level or one for each pixel, (H, W).
+    """
+    excess = box(abs(here - moved), 3) - _NOISE * np.float32(noise)
     np.maximum(excess, 0, out=excess)
     return np.asarray(np.exp(excess * excess * np.float32(-0.5 / _BRIGHTNESS**2)), np.float32)
 
@@ -204,24 +212,34 @@ def light_of(change: Floats) -> Floats:
     return box(change, _SMOOTH).reshape(change.shape)
 
 
-def unexplained(change: Floats, sigma: float) -> Floats:
-    """What of a change (H, W) or (H, W, 3) noise of `sigma` does not explain.
+def noise_levels(luma: Floats, sigma: float) -> Floats:
+    """Noise to expect at each pixel (H, W) of what the motion brought there: `sigma` and more.
+
+    Where the picture has contrast, compression leaves ragged edges that are others in each frame,
+    and interpolation misses by a share of it as well.
+    """
+    mean = box(luma, _AROUND)
+    contrast = np.sqrt(np.maximum(box(luma * luma, _AROUND) - mean * mean, 0))
+    return np.asarray(np.float32(sigma) + _MISSED * contrast, np.float32)
+
+
+def unexplained(change: Floats, noise: float | Floats) -> Floats:
+    """What of a change (H, W) or (H, W, 3) noise does not explain, of one level or of one a pixel.
 
     Slow variations over the picture are all kept (light that changes), fine ones as far as their
     local strength exceeds the noise.
     """
-    if sigma == 0:
-        return change
     light = light_of(change)
-    return light + beyond_noise(change - light, sigma)
+    return light + beyond_noise(change - light, noise)
 
 
-def beyond_noise(fine: Floats, sigma: float) -> Floats:
-    """Fine variations (H, W) or (H, W, 3): none up to 2.5 sigma (local RMS), all from 5 on."""
-    if sigma == 0:
-        return fine
+def beyond_noise(fine: Floats, noise: float | Floats) -> Floats:
+    """Fine variations (H, W) or (H, W, 3): none up to 2.5 times `noise` (local RMS), all from 5 on.
+
+    Noise is one level or one for each pixel, (H, W).
+    """
     square = np.square(fine)
     strength = np.sqrt(np.maximum(box(square if fine.ndim == 2 else square.mean(axis=2), 3), 0))
-    limit = np.float32(_EXPLAINED * sigma)
+    limit = np.maximum(_EXPLAINED * np.float32(noise), _NONE)
     kept = np.clip(strength / limit - 1, 0, 1)
     return np.asarray((kept if fine.ndim == 2 else kept[..., None]) * fine, np.float32)

@@ -232,7 +232,8 @@ class Upscale:
             return seen, passes(image, height, width), resize(image, height, width)
 
         items = rt.map(enlarged, _noted(scenes(frames), rt), passes.workers)
-        for seen, picture in steadied(items, STRENGTHS[self.steady_strength]):
+        share = STRENGTHS[self.steady_strength]
+        for seen, picture in steadied(items, share, faithful=passes.faithful):
             yield seen.frame, picture
 
     def _reuse(

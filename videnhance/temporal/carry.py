@@ -8,7 +8,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import bring, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
@@ -17,14 +16,12 @@ from videnhance.kernels.motion import (
     box,
     interleaved,
     light_of,
-    luma_of,
-    shrunk,
-    stretched,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_motion
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
+from videnhance.temporal.strength import STRENGTHENED, match_strength
 from videnhance.temporal.tiles import tile_maxima, tile_means
 
 _STILL = 2.0
@@ -48,14 +45,8 @@ The first is low, for what does not count as still costs much more. Audits corre
 are predicted by it, not what counts as still."""
 _MOVES = 2.0
 """Pixels of displacement to both anchors, summed, from which on something moves."""
-_FAINT = np.float32(1e-7)
-"""Mean square of fine detail that needs no strength."""
-_STRENGTHS, _STRENGTHS_DRAFTED = (1, 1.35), (0.8, 1)
-"""What fine detail is multiplied with at least and at most, in general and where all is drafted."""
-_FINE = 3
-"""Side, in enlarged pixels, of the box whose mean is taken off detail: what is left is fine."""
-_STRENGTH_SIDE = 33
-"""Input pixels across which the strength of detail is averaged."""
+_WEAKENED = (0.8, 1.0)
+"""What fine detail is multiplied with at least and at most where all is drafted."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class Anchor:
     added: Once[float]
     """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
     strength: Once[Floats]
-    """Of its fine detail; see `detail_strength`."""
+    """Of its fine detail; see `strength.detail_strength`."""
 
 
 @dataclass(frozen=True)
@@ -172,40 +163,21 @@ class Between:
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
 
-    def match_strength(self, result: Floats) -> None:
+    def match_strength(self, result: Floats, own: Floats | None) -> None:
         """Give the finished picture's fine detail the strength that the anchors' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from anchor to anchor. The network's own parts are no exception,
-        since smoothing weakens them, too. The draft of a faithful network, which is there
-        everywhere, has too much instead: noise that the network would have told from detail.
+        would soften and sharpen from anchor to anchor. Where its `own` strength was more before it
+        was smoothed it gets that back. The network's own parts are no exception, since smoothing
+        weakens them, too. The draft of a faithful network, which is there everywhere, has too much
+        instead: noise that the network would have told from detail.
         """
-        fine = _fine(result, self._luma.luma)
-        now = _strength(fine, self._square.shape)
         before, after = (anchor.strength() for anchor in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
-        bounds = _STRENGTHS if self._drafted is None else _STRENGTHS_DRAFTED
-        gain = np.sqrt((wanted + _FAINT) / (now + _FAINT)).clip(*bounds)
-        add_luma((stretched(gain, *fine.shape) - 1) * fine, result)
-
-
-def detail_strength(result: Floats, luma: Floats) -> Floats:
-    """Mean square of the fine detail of `result` (sH, sW, 3) around each pixel of `luma` (H, W)."""
-    return _strength(_fine(result, luma), luma.shape)
-
-
-def _fine(result: Floats, luma: Floats) -> Floats:
-    """What its luma has beyond the frame's, enlarged by straight lines, from pixel to pixel.
-
-    That is what the mean of two details loses. The rest is mostly how much the network brightens
-    and darkens, which must stay.
-    """
-    detail = luma_of(result) - stretched(luma, *result.shape[:2])
-    return detail - box(detail, _FINE)
-
-
-def _strength(fine: Floats, size: tuple[int, ...]) -> Floats:
-    return box(shrunk(np.square(fine), *size), _STRENGTH_SIDE)
+        if own is not None:
+            wanted = np.maximum(wanted, own)
+        bounds = STRENGTHENED if self._drafted is None else _WEAKENED
+        match_strength(result, self._luma.luma, wanted, bounds)
 
 
 def _weight(motion: Motion, nearness: float) -> Floats:

@@ -14,6 +14,7 @@ from videnhance.temporal.control import Cost
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown, smooth
+from videnhance.temporal.strength import STRENGTHENED, detail_strength, match_strength
 from videnhance.temporal.tiles import (
     FEATHER,
     lay,
@@ -119,13 +120,14 @@ class Inner:
         last: Callable[[], Shown],
     ) -> None:
         """Smooth it in time, and give its fine detail the anchors' strength, in place."""
-        most, faithful = _smoothing(promised, allowed), self._networks.faithful
+        most, faithful, own = _smoothing(promised, allowed), self._networks.faithful, None
         if faithful:  # all of the frame is drafted, and flickers with its noise
             smooth(result, self._seen, [(self._whole,) * 2], last(), most, faithful=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
+            own = detail_strength(result, self._seen.luma)
             smooth(result, self._seen, moving, last(), most / share, faithful=False)
-        self._between.match_strength(result)
+        self._between.match_strength(result, own)
 
     def _draft(self, part: Part) -> Floats:
         if self._drafted is not None:
@@ -194,6 +196,8 @@ def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, las
     result = anchor.result.copy()
     most = _SETTLED * _smoothing(promised, _allowed(promised, anchor.added()))
     smooth(result, seen, [(whole, whole)], last, most, faithful=networks.faithful)
+    if not networks.faithful:
+        match_strength(result, seen.luma, anchor.strength(), STRENGTHENED)
     return Made(result, Cost.of_network(whole.pixels))
 
 

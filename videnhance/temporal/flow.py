@@ -61,16 +61,16 @@ class Motion:
 
 
 def find_motion(
-    here: LumaPicture, there: LumaPicture, sigma: float, *, both_ways: bool = False
+    here: LumaPicture, there: LumaPicture, noise: float | Floats, *, both_ways: bool = False
 ) -> Motion:
     """Flow between pictures of the same scene and light, and how well brightness agrees along it.
 
     Next to no confidence is where the flow leaves the picture. With `both_ways` it is found in the
     other direction, too: confidence then also tells whether both meet, and is less at the borders
-    of moving things. `sigma` is the noise level of the luma.
+    of moving things. `noise` is that of the luma, one level or one for each pixel, (H, W).
     """
     flow, moved, within = _brought(here, there)
-    confidence = brightness_confidence(here.luma, moved, sigma)
+    confidence = brightness_confidence(here.luma, moved, noise)
     if both_ways:
         back, *_ = _brought(there, here)
         confidence *= round_trip_confidence(flow, back)

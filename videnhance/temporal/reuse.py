@@ -12,19 +12,14 @@ from typing import TypeAlias
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, box, interleaved, shrunk
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import (
-    Anchor,
-    Detail,
-    changed,
-    detail_strength,
-    mean_square,
-)
+from videnhance.temporal.carry import Anchor, Detail, changed, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
 from videnhance.temporal.fill import Inner, Made, Networks, settled
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.smooth import Shown
+from videnhance.temporal.strength import detail_strength
 
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import draw_towards, fields_of
-from videnhance.kernels.motion import Floats, luma_of, unexplained, warp
+from videnhance.kernels.motion import Floats, luma_of, noise_levels, unexplained, warp
 from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Seen
@@ -42,8 +42,9 @@ def smooth(
     """Draw parts of a finished picture (sH, sW, 3) towards the last one along the motion, in place.
 
     Only in luma, where flicker is seen. Two successive results have their detail from the same
-    anchors, by other ways: this makes one go over into the other. Parts come without and with
-    their surroundings; `most` is the mean square of what may change in each.
+    anchors, by other ways: this makes one go over into the other. What a faithful network makes of
+    ragged edges is kept, for that counts as gain. Parts come without and with their surroundings;
+    `most` is the mean square of what may change in each.
     """
     luma = LumaPicture(seen.luma)
     scale = result.shape[0] // seen.luma.shape[0]
@@ -51,10 +52,11 @@ def smooth(
     most_kept = np.float32(_KEPT_RESTORED if faithful else _KEPT_INVENTED)
     for part, outer in parts:
         here, there = luma.part(outer), like.part(outer)
-        motion = find_motion(here, there, seen.sigma)
+        noise = seen.sigma if faithful else noise_levels(here.luma, seen.sigma)
+        motion = find_motion(here, there, noise)
         # Of the light as it was: what a fade has changed must come along, and noise must not.
         as_faded = warp(there.luma, motion.flow)
-        change = unexplained(here.luma - as_faded, seen.sigma)
+        change = unexplained(here.luma - as_faded, noise)
         if like is not last.luma:
             change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
         rows, columns = ramps(part, outer)

@@ -15,6 +15,7 @@ from videnhance.kernels.motion import (
     box,
     enlarged,
     interleaved,
+    noise_levels,
     planar,
     stretched,
     unexplained,
@@ -22,6 +23,7 @@ from videnhance.kernels.motion import (
 )
 from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.scenes import Kind, Seen, fade
+from videnhance.temporal.strength import STRENGTHENED, detail_strength, match_strength
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 """Smallest share of the present in the filtered detail, by name."""
@@ -51,7 +53,7 @@ class _State:
 
 
 def steadied(
-    items: Iterator[tuple[Seen, Image, Image]], smallest_share: float
+    items: Iterator[tuple[Seen, Image, Image]], smallest_share: float, *, faithful: bool = False
 ) -> Iterator[tuple[Seen, Image]]:
     """Filter the network's pictures; each comes with what was seen, and the plain enlargement.
 
@@ -59,7 +61,8 @@ def steadied(
     where nothing is known of before, and less and less of it, down to `smallest_share`, the longer
     a pixel has been followed. What is carried over is the last output, faded as the input is; to it
     comes what else has changed in the input and is not noise, enlarged plainly, so that light and
-    moving things are never late.
+    moving things are never late. Of `faithful` networks, which restore rather than invent, less
+    counts as noise: what they make of ragged edges is gain.
     """
     state: _State | None = None
     for seen, network, plain in items:
@@ -68,12 +71,17 @@ def steadied(
             continue
         if seen.kind is Kind.CUT:
             state = None
-        state, result = _step(state, seen, network, plain, smallest_share)
+        state, result = _step(state, seen, network, plain, smallest_share, faithful)
         yield seen, result
 
 
 def _step(
-    state: _State | None, seen: Seen, network: Image, enlarged_input: Image, smallest_share: float
+    state: _State | None,
+    seen: Seen,
+    network: Image,
+    enlarged_input: Image,
+    smallest_share: float,
+    faithful: bool,
 ) -> tuple[_State, Image]:
     picture = LumaPicture(seen.luma)
     image = interleaved(seen.frame.data.clip(0, 1))
@@ -91,15 +99,18 @@ def _step(
     large_flow = enlarged(flow, height, width)
     gain, offset = _fade(warp(state.picture.luma, flow), seen.luma)
     before = gain * warp(state.image, flow) + offset
-    predicted = gain * warp(state.result, large_flow) + stretched(
-        unexplained(image - before, seen.sigma) + offset, height, width
-    )
+    noise = seen.sigma if faithful else noise_levels(seen.luma, seen.sigma)
+    change = unexplained(image - before, noise)
+    predicted = gain * warp(state.result, large_flow) + stretched(change + offset, height, width)
     plain = interleaved(enlarged_input)
     moving = np.asarray(flow.any(axis=2), np.bool_)
     detail = _bounded(predicted - plain, fresh - plain, motion.confidence, moving)
     bounded = plain + detail
     result = bounded + stretched(share, height, width)[..., None] * (fresh - bounded)
-    return _State(picture, image, result, history), planar(result)
+    shown = result.copy()
+    if moving.any():  # interpolation softens; where nothing moves, only flicker is lost
+        match_strength(shown, seen.luma, moving * detail_strength(fresh, seen.luma), STRENGTHENED)
+    return _State(picture, image, result, history), planar(shown)
 
 
 def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
