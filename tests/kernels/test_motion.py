@@ -273,14 +273,12 @@ def test_ragged_edges_are_noise_and_moved_ones_are_not() -> None:
     plane[:, 30:] = 0.7
     noise = noise_levels(plane, 0.0)
     assert noise.max() == pytest.approx(0.16 * np.sqrt(6 / 25) * 0.5, rel=1e-3)
-    assert noise[:, :27].max() == 0
+    assert noise[:, :27].max() < 1e-4
     dice = np.random.default_rng(0)
     ragged, moved = np.zeros_like(plane), np.zeros_like(plane)
     ragged[:, 29:31] = dice.normal(0, 0.05, (40, 2))
     moved[:, 28:30] = 0.5
     assert abs(unexplained(ragged, noise)).mean() < 0.25 * abs(ragged).mean()
     assert abs(unexplained(moved, noise) - moved).mean() < 0.25 * abs(moved).mean()
-    assert np.array_equal(
-        brightness_confidence(plane, plane + 0.5 * ragged, noise)[:, 29:31] > 0.9,
-        np.ones((40, 2), bool),
-    )
+    assert (brightness_confidence(plane, plane + 0.5 * ragged, noise)[:, 29:31] > 0.9).all()
+    assert np.allclose(noise_levels(plane, 0.01), noise + np.float32(0.01))

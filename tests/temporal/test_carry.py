@@ -13,10 +13,12 @@ from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Anchor, Between, Detail, changed
+from videnhance.temporal.fill import Networks, settled
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.once import Once
 from videnhance.temporal.part import Part
 from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.smooth import Shown
 from videnhance.temporal.strength import detail_strength
 
 View = Callable[..., Image]
@@ -142,11 +144,11 @@ def test_fine_detail_gets_the_anchors_strength(
     for share in (1.5, 1.1, 1.0, 0.9, 0.5):
         given = plain + np.float32(share) * (wanted - plain)
         result = given.copy()
-        frame.match_strength(result, None)
+        frame.match_anchors(result)
         more = float(np.clip(1 / share, least, most)) - 1
         assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
         lighter = given + np.float32(0.05)
-        frame.match_strength(lighter, None)
+        frame.match_anchors(lighter)
         assert np.allclose(lighter - result, 0.05, atol=1e-5)
 
 
@@ -159,13 +161,28 @@ def test_fine_detail_gets_back_what_smoothing_took(view: View) -> None:
     def matched(share: float, had: float) -> float:
         detail = network(image) - plain
         result = plain + np.float32(share) * detail
-        frame.match_strength(result, detail_strength(plain + np.float32(had) * detail, plane))
+        frame.match_anchors(result, detail_strength(plain + np.float32(had) * detail, plane))
         return float(detail_strength(result, plane).mean())
 
     anchors = float(detail_strength(network(image), plane).mean())
     assert matched(1.0, 1.2) > 1.2 * anchors
     assert matched(0.9, 0.95) == pytest.approx(matched(0.9, 0.9), rel=1e-3)
     assert matched(0.9, 0.95) > 0.9 * anchors
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_an_anchor_is_smoothed_and_stays_sharp_where_the_network_invents(
+    view: View, faithful: bool
+) -> None:
+    image = view()
+    here, there = (image + noisy((_HEIGHT, _WIDTH), 0.02, seed) for seed in (1, 2))
+    flickering, last = anchor(here), Shown(LumaPicture(luma(there)), network(there))
+    networks = Networks(lambda _: here, lambda _: here, 2, 4, faithful)
+    result = settled(networks, seen(here, 0.02), flickering, 10**-3.5, last).result
+    moved = np.square(luma_of(result - flickering.result)).mean()
+    assert 0.1 * 10**-3.5 < moved < 10**-3.5
+    strength = detail_strength(result, luma(here)).mean() / flickering.strength().mean()
+    assert strength == pytest.approx(0.59 if faithful else 0.85, abs=0.03)
 
 
 def fine(detail: Floats) -> Floats:

@@ -28,14 +28,13 @@ _SMALLEST = 8
 _NARROWEST, _FLATTEST = 16, 4
 _STILL = 0.1
 _BRIGHTNESS = 0.05
-_NOISE = np.float32(
-    1.13
-)  # mean absolute difference of two samples with Gaussian noise, over its sigma
+# Mean absolute difference of two samples with Gaussian noise, over its sigma.
+_NOISE = np.float32(1.13)
 _BOUNDARY = 0.3
-_EXPLAINED = np.float32(2.5)  # times its level of change that noise explains
-_MISSED = np.float32(0.16)  # share of the contrast
+_EXPLAINED = np.float32(2.5)  # times the noise: changes up to this it explains
+_RAGGED = np.float32(0.16)  # of the contrast (local standard deviation) counts as noise
 _AROUND = 5  # pixels across which contrast is measured
-_NONE = np.float32(1e-7)
+_LEAST = np.float32(1e-7)  # keeps noise of zero from dividing
 _SMOOTH = 7  # pixels across which a change is averaged to tell that of the light
 
 
@@ -172,7 +171,7 @@ def brightness_confidence(here: Floats, moved: Floats, noise: float | Floats) ->
 
     Noise is one level or one for each pixel, (H, W).
     """
-    excess = box(abs(here - moved), 3) - _NOISE * np.float32(noise)
+    excess = box(abs(here - moved), 3) - _NOISE * noise
     np.maximum(excess, 0, out=excess)
     return np.asarray(np.exp(excess * excess * np.float32(-0.5 / _BRIGHTNESS**2)), np.float32)
 
@@ -212,15 +211,15 @@ def light_of(change: Floats) -> Floats:
     return box(change, _SMOOTH).reshape(change.shape)
 
 
-def noise_levels(luma: Floats, sigma: float) -> Floats:
+def noise_levels(plane: Floats, sigma: float) -> Floats:
     """Noise to expect at each pixel (H, W) of what the motion brought there: `sigma` and more.
 
-    Where the picture has contrast, compression leaves ragged edges that are others in each frame,
-    and interpolation misses by a share of it as well.
+    Where the luma `plane` has contrast, compression leaves ragged edges that are others in each
+    frame, and interpolation misses by a share of it as well.
     """
-    mean = box(luma, _AROUND)
-    contrast = np.sqrt(np.maximum(box(luma * luma, _AROUND) - mean * mean, 0))
-    return np.asarray(np.float32(sigma) + _MISSED * contrast, np.float32)
+    mean = box(plane, _AROUND)
+    contrast = np.sqrt(np.maximum(box(plane * plane, _AROUND) - mean * mean, 0))
+    return np.asarray(np.float32(sigma) + _RAGGED * contrast, np.float32)
 
 
 def unexplained(change: Floats, noise: float | Floats) -> Floats:
@@ -238,8 +237,10 @@ def beyond_noise(fine: Floats, noise: float | Floats) -> Floats:
 
     Noise is one level or one for each pixel, (H, W).
     """
+    if isinstance(noise, float) and noise == 0:
+        return fine
     square = np.square(fine)
     strength = np.sqrt(np.maximum(box(square if fine.ndim == 2 else square.mean(axis=2), 3), 0))
-    limit = np.maximum(_EXPLAINED * np.float32(noise), _NONE)
+    limit = np.maximum(_EXPLAINED * noise, _LEAST)
     kept = np.clip(strength / limit - 1, 0, 1)
     return np.asarray((kept if fine.ndim == 2 else kept[..., None]) * fine, np.float32)

@@ -232,8 +232,7 @@ class Upscale:
             return seen, passes(image, height, width), resize(image, height, width)
 
         items = rt.map(enlarged, _noted(scenes(frames), rt), passes.workers)
-        share = STRENGTHS[self.steady_strength]
-        for seen, picture in steadied(items, share, faithful=passes.faithful):
+        for seen, picture in steadied(items, STRENGTHS[self.steady_strength]):
             yield seen.frame, picture
 
     def _reuse(

@@ -163,19 +163,19 @@ class Between:
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
 
-    def match_strength(self, result: Floats, own: Floats | None) -> None:
+    def match_anchors(self, result: Floats, least: Floats | None = None) -> None:
         """Give the finished picture's fine detail the strength that the anchors' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from anchor to anchor. Where its `own` strength was more before it
-        was smoothed it gets that back. The network's own parts are no exception, since smoothing
-        weakens them, too. The draft of a faithful network, which is there everywhere, has too much
-        instead: noise that the network would have told from detail.
+        would soften and sharpen from anchor to anchor. Nor is it left with less than `least`
+        (H, W), what it had before it was smoothed. The network's own parts are no exception, since
+        smoothing weakens them, too. The draft of a faithful network, which is there everywhere, has
+        too much instead: noise that the network would have told from detail.
         """
         before, after = (anchor.strength() for anchor in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
-        if own is not None:
-            wanted = np.maximum(wanted, own)
+        if least is not None:
+            wanted = np.maximum(wanted, least)
         bounds = STRENGTHENED if self._drafted is None else _WEAKENED
         match_strength(result, self._luma.luma, wanted, bounds)
 

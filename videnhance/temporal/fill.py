@@ -120,14 +120,15 @@ class Inner:
         last: Callable[[], Shown],
     ) -> None:
         """Smooth it in time, and give its fine detail the anchors' strength, in place."""
-        most, faithful, own = _smoothing(promised, allowed), self._networks.faithful, None
+        most, faithful = _smoothing(promised, allowed), self._networks.faithful
+        least: Floats | None = None
         if faithful:  # all of the frame is drafted, and flickers with its noise
             smooth(result, self._seen, [(self._whole,) * 2], last(), most, faithful=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
-            own = detail_strength(result, self._seen.luma)
+            least = detail_strength(result, self._seen.luma)
             smooth(result, self._seen, moving, last(), most / share, faithful=False)
-        self._between.match_strength(result, own)
+        self._between.match_anchors(result, least)
 
     def _draft(self, part: Part) -> Floats:
         if self._drafted is not None:
@@ -185,6 +186,8 @@ class Inner:
 
 def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, last: Shown) -> Made:
     """An anchor behind a carried frame, smoothed as a whole: its flicker would stand out.
+
+    Its fine detail gets back the strength that this takes.
 
     What is carried from it, and drawn towards it next, stays what the network made: else fades
     would be late by what adds up.

@@ -15,7 +15,6 @@ from videnhance.kernels.motion import (
     box,
     enlarged,
     interleaved,
-    noise_levels,
     planar,
     stretched,
     unexplained,
@@ -23,7 +22,6 @@ from videnhance.kernels.motion import (
 )
 from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.scenes import Kind, Seen, fade
-from videnhance.temporal.strength import STRENGTHENED, detail_strength, match_strength
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 """Smallest share of the present in the filtered detail, by name."""
@@ -53,7 +51,7 @@ class _State:
 
 
 def steadied(
-    items: Iterator[tuple[Seen, Image, Image]], smallest_share: float, *, faithful: bool = False
+    items: Iterator[tuple[Seen, Image, Image]], smallest_share: float
 ) -> Iterator[tuple[Seen, Image]]:
     """Filter the network's pictures; each comes with what was seen, and the plain enlargement.
 
@@ -61,8 +59,7 @@ def steadied(
     where nothing is known of before, and less and less of it, down to `smallest_share`, the longer
     a pixel has been followed. What is carried over is the last output, faded as the input is; to it
     comes what else has changed in the input and is not noise, enlarged plainly, so that light and
-    moving things are never late. Of `faithful` networks, which restore rather than invent, less
-    counts as noise: what they make of ragged edges is gain.
+    moving things are never late.
     """
     state: _State | None = None
     for seen, network, plain in items:
@@ -71,17 +68,12 @@ def steadied(
             continue
         if seen.kind is Kind.CUT:
             state = None
-        state, result = _step(state, seen, network, plain, smallest_share, faithful)
+        state, result = _step(state, seen, network, plain, smallest_share)
         yield seen, result
 
 
 def _step(
-    state: _State | None,
-    seen: Seen,
-    network: Image,
-    enlarged_input: Image,
-    smallest_share: float,
-    faithful: bool,
+    state: _State | None, seen: Seen, network: Image, enlarged_input: Image, smallest_share: float
 ) -> tuple[_State, Image]:
     picture = LumaPicture(seen.luma)
     image = interleaved(seen.frame.data.clip(0, 1))
@@ -99,18 +91,15 @@ def _step(
     large_flow = enlarged(flow, height, width)
     gain, offset = _fade(warp(state.picture.luma, flow), seen.luma)
     before = gain * warp(state.image, flow) + offset
-    noise = seen.sigma if faithful else noise_levels(seen.luma, seen.sigma)
-    change = unexplained(image - before, noise)
-    predicted = gain * warp(state.result, large_flow) + stretched(change + offset, height, width)
+    predicted = gain * warp(state.result, large_flow) + stretched(
+        unexplained(image - before, seen.sigma) + offset, height, width
+    )
     plain = interleaved(enlarged_input)
     moving = np.asarray(flow.any(axis=2), np.bool_)
     detail = _bounded(predicted - plain, fresh - plain, motion.confidence, moving)
     bounded = plain + detail
     result = bounded + stretched(share, height, width)[..., None] * (fresh - bounded)
-    shown = result.copy()
-    if moving.any():  # interpolation softens; where nothing moves, only flicker is lost
-        match_strength(shown, seen.luma, moving * detail_strength(fresh, seen.luma), STRENGTHENED)
-    return _State(picture, image, result, history), planar(shown)
+    return _State(picture, image, result, history), planar(result)
 
 
 def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
