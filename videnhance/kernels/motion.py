@@ -228,6 +228,8 @@ def unexplained(change: Floats, noise: float | Floats) -> Floats:
     Slow variations over the picture are all kept (light that changes), fine ones as far as their
     local strength exceeds the noise.
     """
+    if isinstance(noise, float) and noise == 0:
+        return change
     light = light_of(change)
     return light + beyond_noise(change - light, noise)
 
