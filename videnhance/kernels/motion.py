@@ -217,9 +217,13 @@ def noise_levels(plane: Floats, sigma: float) -> Floats:
     Where the luma `plane` has contrast, compression leaves ragged edges that are others in each
     frame, and interpolation misses by a share of it as well.
     """
+    return np.asarray(np.float32(sigma) + _RAGGED * np.sqrt(variance(plane)), np.float32)
+
+
+def variance(plane: Floats) -> Floats:
+    """Of the values around each pixel (H, W): the square of the local contrast."""
     mean = box(plane, _AROUND)
-    contrast = np.sqrt(np.maximum(box(plane * plane, _AROUND) - mean * mean, 0))
-    return np.asarray(np.float32(sigma) + _RAGGED * contrast, np.float32)
+    return np.maximum(box(plane * plane, _AROUND) - mean * mean, 0)
 
 
 def unexplained(change: Floats, noise: float | Floats) -> Floats:

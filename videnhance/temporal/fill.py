@@ -38,7 +38,7 @@ _LOST_MOVING = 0.06
 """The same where everything moves, and nobody sees as much."""
 _HALF_WAY = (0.4, 0.7)
 """Places between anchors where tiles are audited: there, most is lost."""
-_WORST_TILE = 16.0
+_WORST_TILE = 10.0
 """How many times the mean error allowed one tile's may be."""
 
 

@@ -21,6 +21,7 @@ from videnhance.kernels.motion import (
     masked,
     round_trip_confidence,
     snapped,
+    variance,
     warp,
     with_neighbours_distrusted,
 )
@@ -41,6 +42,11 @@ class LumaPicture:
     def codes(self) -> NDArray[np.uint8]:
         """Luma as bytes."""
         return eight_bits(self.luma)
+
+    @cached_property
+    def variance(self) -> Floats:
+        """That of the luma around each pixel."""
+        return variance(self.luma)
 
     def like(self, other: LumaPicture) -> LumaPicture:
         """With the other's contrast and brightness, so that fades look like no change."""

@@ -29,6 +29,8 @@ _MOST_REPEATS = 16
 """Frames that a group may have, where most are repeats, though anchors must be nearer."""
 _ENERGY_SIDE = 9
 """Pixels over which the energy of detail is averaged."""
+_EVEN = 1e-7
+"""Mean variance of the luma of a frame that has next to no contrast."""
 
 
 @dataclass(frozen=True)
@@ -177,19 +179,21 @@ class Reuse:
     def _anchor(self, seen: Seen) -> Anchor:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
+        luma = LumaPicture(seen.luma)
         return Anchor(
-            LumaPicture(seen.luma),
+            luma,
             interleaved(image),
             result,
-            Once(partial(self._detail, image, result)),
+            Once(partial(self._detail, image, luma, result)),
             Once(partial(self._added, image, result)),
             Once(partial(detail_strength, result, seen.luma)),
         )
 
-    def _detail(self, image: Image, result: Floats) -> Detail:
+    def _detail(self, image: Image, luma: LumaPicture, result: Floats) -> Detail:
         detail = result - interleaved(self.networks.draft(image))
         energy = box(shrunk(mean_square(detail), *image.shape[1:]), _ENERGY_SIDE)
-        return Detail(detail, energy)
+        gain = float(energy.mean() / max(luma.variance.mean(), _EVEN))
+        return Detail(detail, energy, gain)
 
     def _added(self, image: Image, result: Floats) -> float:
         if not self.networks.faithful:
