@@ -1,8 +1,9 @@
 """Compiled loops that bring enlarged pictures along a flow, and lay them over others.
 
-A flow is that of the input, whose size (h, w) all pictures have `scale` times; between its pixels
-it goes in straight lines. Pictures are fetched with Keys's cubic kernel (a = -0.75) at places
-rounded to 1/32 of a pixel, edges repeated, as OpenCV's `remap` does.
+A flow is that of the input, whose size (h, w) all pictures have `scale` times. Between its pixels
+it goes in straight lines, or jumps half way where things move apart. Pictures are fetched with
+Keys's cubic kernel (a = -0.75) at places rounded to 1/32 of a pixel, edges repeated, as OpenCV's
+`remap` does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from videnhance.kernels.vectors import (
     PANEL,
     QUAD,
     address,
+    between,
     lanes,
     load,
     load_one,
@@ -27,6 +29,9 @@ from videnhance.kernels.vectors import (
     store,
 )
 
+_APART = np.float32(2)
+"""Pixels by which the flow may change from one to the next: between what moves and what does not
+lies nothing that moves half as far, but anything may be found there."""
 _FINE = 5
 _PHASES = 1 << _FINE
 
@@ -68,12 +73,12 @@ def _spread(fields: Any, y: Any, rows: Any, columns: Any, upright: Any, result: 
     length = fields.shape[1] * LANES
     above, below, share = rows[0][y] * length, rows[1][y] * length, rows[2][y]
     for x in range(0, length, LANES):
-        upper = load(fields, above + x, lanes())
-        store(upright, x, upper + (load(fields, below + x, lanes()) - upper) * share)
+        upper, lower = load(fields, above + x, lanes()), load(fields, below + x, lanes())
+        store(upright, x, between(upper, lower, share, _APART))
     for x in range(result.shape[0]):
         before = load(upright, columns[0][x] * LANES, lanes())
         after = load(upright, columns[1][x] * LANES, lanes())
-        store(result, x * LANES, before + (after - before) * columns[2][x])
+        store(result, x * LANES, between(before, after, columns[2][x], _APART))
 
 
 @helper

@@ -105,13 +105,17 @@ def _prefetch(context: Any, array: Any, element: Any) -> Any:
     return types.void(array, types.intp), code
 
 
+def _everywhere(builder: Any, number: Any, kind: Any) -> Any:
+    """A vector with this number in each lane."""
+    index, nothing = ir.IntType(32), ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(index, 0))
+    lanes = ir.Constant(ir.VectorType(index, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(first, nothing, lanes)
+
+
 def _spread(context: Any, value: Any, like: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind, index = context.get_value_type(like), ir.IntType(32)
-        nothing = ir.Constant(kind, ir.Undefined)
-        first = builder.insert_element(nothing, arguments[0], ir.Constant(index, 0))
-        lanes = ir.Constant(ir.VectorType(index, like.lanes), [0] * like.lanes)
-        return builder.shuffle_vector(first, nothing, lanes)
+        return _everywhere(builder, arguments[0], context.get_value_type(like))
 
     return like(types.float32, like), code
 
@@ -125,6 +129,23 @@ def _prelu(context: Any, vector: Any, slope: Any) -> Any:
         return builder.select(above, value, builder.fmul(value, slope))
 
     return vector(vector, slope), code
+
+
+def _between(context: Any, first: Any, second: Any, share: Any, limit: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first, second, share, limit = arguments
+        near = builder.fcmp_ordered("<", share, ir.Constant(share.type, 0.5))
+        nearest = builder.select(near, first, second)
+        apart = builder.fsub(second, first, flags=_CONTRACT)
+        share, limit = (_everywhere(builder, number, apart.type) for number in (share, limit))
+        along = builder.fadd(first, builder.fmul(apart, share, flags=_CONTRACT), flags=_CONTRACT)
+        far = builder.or_(
+            builder.fcmp_ordered(">", apart, limit),
+            builder.fcmp_ordered("<", apart, builder.fneg(limit)),
+        )
+        return builder.select(far, nearest, along)
+
+    return first(first, second, types.float32, types.float32), code
 
 
 panel: Any = _zeros(PANEL)
@@ -152,6 +173,10 @@ spread: Any = intrinsic(_spread)
 """`spread(number, like)`: a vector of as many lanes as `like` with this number in each."""
 prelu: Any = intrinsic(_prelu)
 """`prelu(vector, slope)`: lanes that are not above 0 times their slope."""
+
+between: Any = intrinsic(_between)
+"""`between(first, second, share, limit)`: first + share·(second - first), or the nearer of the two
+in lanes where they are more than `limit` apart; both are numbers."""
 
 
 def _arithmetic(instruction: str) -> Any:
