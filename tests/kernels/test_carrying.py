@@ -31,7 +31,8 @@ def test_two_pictures_are_brought_blended_and_measured(
 ) -> None:
     large = tuple(scale * side for side in size)
     first, second, target = (smooth(*large, 3, seed=n) for n in range(3))
-    flows = [smooth(*size, 2, seed=n, reach=reach) for n in (3, 4)]
+    away = np.float32(24 if reach > 1 else 0)  # out of the picture
+    flows = [smooth(*size, 2, seed=n, reach=reach) + away for n in (3, 4)]
     share, trust = (np.abs(smooth(*size, seed=n)) for n in (5, 6))
     pictures = [
         warp(one, enlarged(flow, *large)) for one, flow in zip((first, second), flows, strict=True)
@@ -109,7 +110,8 @@ def test_luma_is_drawn_towards_what_is_brought_and_colour_stays(scale: int, reac
     large = (scale * 14, scale * 18)
     whole = smooth(large[0] + 3, large[1] + 5, 3)
     target, luma = whole[2:-1, 1:-4], smooth(*large, seed=1)
-    flow, change = smooth(*size, 2, seed=2, reach=reach), smooth(*size, seed=3)
+    flow = smooth(*size, 2, seed=2, reach=reach) - np.float32(reach)
+    change = smooth(*size, seed=3)
     share = np.abs(smooth(*size, seed=4))
     before, around = target.copy(), whole.copy()
     brought = warp(luma, enlarged(flow, *large)) + stretched(change, *large)

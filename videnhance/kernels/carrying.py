@@ -1,7 +1,7 @@
 """Compiled loops that bring enlarged pictures along a flow, and lay them over others.
 
 A flow is that of the input, whose size (h, w) all pictures have `scale` times. Between its pixels
-it goes in straight lines, or jumps half way where things move apart. Pictures are fetched with
+it goes in straight lines, or jumps half way where they move differently. Pictures are fetched with
 Keys's cubic kernel (a = -0.75) at places rounded to 1/32 of a pixel, edges repeated, as OpenCV's
 `remap` does.
 """
@@ -20,7 +20,7 @@ from videnhance.kernels.vectors import (
     PANEL,
     QUAD,
     address,
-    between,
+    blend_or_nearest,
     lanes,
     load,
     load_one,
@@ -30,8 +30,9 @@ from videnhance.kernels.vectors import (
 )
 
 _APART = np.float32(2)
-"""Pixels by which the flow may change from one to the next: between what moves and what does not
-lies nothing that moves half as far, but anything may be found there."""
+"""Pixels, along either side, by which the flow of neighbours may differ to be interpolated. Between
+what moves and what does not lies nothing that moves half as far, but anything may be found there.
+Other fields differ by less, so they always are."""
 _FINE = 5
 _PHASES = 1 << _FINE
 
@@ -74,11 +75,11 @@ def _spread(fields: Any, y: Any, rows: Any, columns: Any, upright: Any, result: 
     above, below, share = rows[0][y] * length, rows[1][y] * length, rows[2][y]
     for x in range(0, length, LANES):
         upper, lower = load(fields, above + x, lanes()), load(fields, below + x, lanes())
-        store(upright, x, between(upper, lower, share, _APART))
+        store(upright, x, blend_or_nearest(upper, lower, share, _APART))
     for x in range(result.shape[0]):
         before = load(upright, columns[0][x] * LANES, lanes())
         after = load(upright, columns[1][x] * LANES, lanes())
-        store(result, x * LANES, between(before, after, columns[2][x], _APART))
+        store(result, x * LANES, blend_or_nearest(before, after, columns[2][x], _APART))
 
 
 @helper

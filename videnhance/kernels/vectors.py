@@ -131,7 +131,7 @@ def _prelu(context: Any, vector: Any, slope: Any) -> Any:
     return vector(vector, slope), code
 
 
-def _between(context: Any, first: Any, second: Any, share: Any, limit: Any) -> Any:
+def _blend_or_nearest(context: Any, first: Any, second: Any, share: Any, limit: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         first, second, share, limit = arguments
         near = builder.fcmp_ordered("<", share, ir.Constant(share.type, 0.5))
@@ -174,9 +174,9 @@ spread: Any = intrinsic(_spread)
 prelu: Any = intrinsic(_prelu)
 """`prelu(vector, slope)`: lanes that are not above 0 times their slope."""
 
-between: Any = intrinsic(_between)
-"""`between(first, second, share, limit)`: first + share·(second - first), or the nearer of the two
-in lanes where they are more than `limit` apart; both are numbers."""
+blend_or_nearest: Any = intrinsic(_blend_or_nearest)
+"""`blend_or_nearest(first, second, share, limit)`: first + share·(second - first), or the nearer of
+the two in lanes where they are more than `limit` apart; `share` and `limit` are numbers."""
 
 
 def _arithmetic(instruction: str) -> Any:

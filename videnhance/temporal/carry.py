@@ -16,6 +16,7 @@ from videnhance.kernels.motion import (
     box,
     interleaved,
     light_of,
+    shrunk,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_motion
 from videnhance.temporal.once import Once
@@ -43,10 +44,15 @@ _REMAINS_PLAIN, _REMAINS_DRAFTED = 0.55, 0.08
 
 The first is low, for what does not count as still costs much more. Audits correct the errors that
 are predicted by it, not what counts as still."""
-_CONTRAST_KNOWN, _CONTRAST_NEW = np.float32(4), 15.0
-"""Times the anchors' variance up to which that of a frame says nothing, and how much more energy
-than usual the detail of what exceeds it has. Fitted to a skipping rope and five other clips: with
-less (1 and 6 with one clip) the rope breaks up, with more other clips take more work."""
+_KNOWN = np.float32(4)
+"""How many times the anchors' variance a frame's may be before its contrast counts as new."""
+_NEW = 15.0
+"""How many times the usual energy the detail of such contrast is expected to have. Both are chosen
+so that a skipping rope stays whole, and five other clips take as little more work as may be."""
+_ENERGY_SIDE = 9
+"""Pixels over which the energy of detail is averaged."""
+_EVEN = 1e-5
+"""Variance of the luma, 0.8 code values squared, below which a whole frame counts as even."""
 _MOVES = 2.0
 """Pixels of displacement to both anchors, summed, from which on something moves."""
 _WEAKENED = (0.8, 1.0)
@@ -62,6 +68,12 @@ class Detail:
     """Its mean square around each pixel of the input, (H, W)."""
     gain: float
     """Mean energy over the mean variance of the luma."""
+
+    @classmethod
+    def of(cls, picture: Floats, luma: LumaPicture) -> Detail:
+        """That of a frame with this luma."""
+        energy = box(shrunk(mean_square(picture), *luma.luma.shape), _ENERGY_SIDE)
+        return cls(picture, energy, float(energy.mean() / max(luma.variance.mean(), _EVEN)))
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ class Between:
         picture = np.empty(before.shape, np.float32)
         bring(before, after, fields, picture, spread, energy)
         # Two details that err independently differ by the sum of their errors. Where neither can be
-        # trusted the draft errs by all that it lacks. The factors are fitted to four clips, on
+        # trusted the draft errs by all that it lacks. These factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
         error = spread * (0.1 + 2 * share * (1 - share)) + 0.1 * energy
         error += 0.5 * self._lacking(part, here, 1 - trust)
@@ -174,15 +186,15 @@ class Between:
 
         Where nothing is trusted that is what it added to the anchors there, and more where a frame
         has far more contrast than they: what is new, like a thin thing that is fast, needs detail
-        that neither has.
+        that neither has. Where there is some trust it is not new, and only differs in contrast.
         """
         before, after = (anchor.detail() for anchor in self._anchors)
         energy = np.maximum(part.of(before.energy), part.of(after.energy))
         known = np.maximum(*(part.of(like.variance) for like in self._like))
-        new = np.maximum(here.variance - _CONTRAST_KNOWN * known, 0)
-        gain = np.float32(_CONTRAST_NEW * (before.gain + after.gain) / 2)
-        untrusted = np.square(distrust)
-        return np.asarray(untrusted * energy + gain * untrusted**3 * new, np.float32)
+        new = np.maximum(here.variance - _KNOWN * known, 0)
+        gain = np.float32(_NEW * (before.gain + after.gain) / 2)
+        untrusted = distrust * distrust
+        return np.asarray(untrusted * (energy + gain * untrusted * untrusted * new), np.float32)
 
     def match_anchors(self, result: Floats, least: Floats | None = None) -> None:
         """Give the finished picture's fine detail the strength that the anchors' has, in place.

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from videnhance.core import Image
-from videnhance.kernels.motion import Floats, box, interleaved, shrunk
+from videnhance.kernels.motion import Floats, interleaved
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Anchor, Detail, changed, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
@@ -27,10 +27,6 @@ _UNDECIDED = 2
 """Frames behind a scene's first that are seen before it is decided how far the next anchor is."""
 _MOST_REPEATS = 16
 """Frames that a group may have, where most are repeats, though anchors must be nearer."""
-_ENERGY_SIDE = 9
-"""Pixels over which the energy of detail is averaged."""
-_EVEN = 1e-7
-"""Mean variance of the luma of a frame that has next to no contrast."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +187,7 @@ class Reuse:
 
     def _detail(self, image: Image, luma: LumaPicture, result: Floats) -> Detail:
         detail = result - interleaved(self.networks.draft(image))
-        energy = box(shrunk(mean_square(detail), *image.shape[1:]), _ENERGY_SIDE)
-        gain = float(energy.mean() / max(luma.variance.mean(), _EVEN))
-        return Detail(detail, energy, gain)
+        return Detail.of(detail, luma)
 
     def _added(self, image: Image, result: Floats) -> float:
         if not self.networks.faithful:
