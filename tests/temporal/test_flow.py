@@ -97,3 +97,16 @@ def test_a_wall_does_not_go_along_with_what_moves_before_it() -> None:
     beside = np.s_[12:-12, 76:-12]
     assert not motion.flow[beside].any()
     assert motion.confidence[beside].min() > 0.95
+
+
+def test_strictly_a_single_pixel_casts_doubt_on_those_two_away(view: View) -> None:
+    here = picture(view())
+    luma = here.luma.copy()
+    luma[36, 48] += 0.12
+    trust, strict = (
+        find_motion(here, LumaPicture(luma), 0.0, strictly=strictly).confidence[36]
+        for strictly in (False, True)
+    )
+    assert trust[46:51].min() > 0.7
+    assert strict[46:51].max() < 0.35
+    assert strict[[42, 54]].min() > 0.95

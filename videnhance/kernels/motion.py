@@ -166,12 +166,14 @@ def _between(vectors: Flow, least: tuple[float, float], most: tuple[float, float
     return np.asarray(cv2.inRange(vectors, least, most) > 0, np.bool_)
 
 
-def brightness_confidence(here: Floats, moved: Floats, noise: float | Floats) -> Floats:
+def brightness_confidence(
+    here: Floats, moved: Floats, noise: float | Floats, side: int = 3
+) -> Floats:
     """How well luma here agrees with luma brought here, 0..1, noise allowed for.
 
-    Noise is one level or one for each pixel, (H, W).
+    Noise is one level or one for each pixel, (H, W); they are compared over side×side pixels.
     """
-    excess = box(abs(here - moved), 3) - _NOISE * noise
+    excess = box(abs(here - moved), side) - _NOISE * noise
     np.maximum(excess, 0, out=excess)
     return np.asarray(np.exp(excess * excess * np.float32(-0.5 / _BRIGHTNESS**2)), np.float32)
 
@@ -200,9 +202,9 @@ def boundary_confidence(flow: Flow) -> Floats:
     return np.asarray(1 - (1 - _BOUNDARY) * np.clip(edge, 0, 1), np.float32)
 
 
-def with_neighbours_distrusted(confidence: Floats) -> Floats:
-    """The least confidence of a pixel and its neighbours, softened."""
-    eroded = cv2.erode(confidence, np.ones((3, 3), np.uint8))
+def with_neighbours_distrusted(confidence: Floats, side: int = 3) -> Floats:
+    """The least confidence of the side×side pixels around each, softened."""
+    eroded = cv2.erode(confidence, np.ones((side, side), np.uint8))
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
 
 

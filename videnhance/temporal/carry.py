@@ -162,7 +162,9 @@ class Between:
     def carried(self, part: Part) -> Carried:
         """What the network added to the anchors there, brought along the motion."""
         here = self._luma.part(part)
-        first, second = (find_motion(here, like.part(part), self._sigma) for like in self._like)
+        first, second = (
+            find_motion(here, like.part(part), self._sigma, strictly=True) for like in self._like
+        )
         details = [anchor.detail() for anchor in self._anchors]
         near, far = _weight(first, 1 - self._place), _weight(second, self._place)
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)

@@ -67,22 +67,29 @@ class Motion:
 
 
 def find_motion(
-    here: LumaPicture, there: LumaPicture, noise: float | Floats, *, both_ways: bool = False
+    here: LumaPicture,
+    there: LumaPicture,
+    noise: float | Floats,
+    *,
+    both_ways: bool = False,
+    strictly: bool = False,
 ) -> Motion:
     """Flow between pictures of the same scene and light, and how well brightness agrees along it.
 
     Next to no confidence is where the flow leaves the picture. With `both_ways` it is found in the
     other direction, too: confidence then also tells whether both meet, and is less at the borders
-    of moving things. `noise` is that of the luma, one level or one for each pixel, (H, W).
+    of moving things. `strictly`, each pixel must agree by itself and so must those next to its
+    neighbours: an edge's detail reaches as far, and would fray what it is brought to. `noise` is
+    that of the luma, one level or one for each pixel, (H, W).
     """
     flow, moved, within = _brought(here, there)
-    confidence = brightness_confidence(here.luma, moved, noise)
+    confidence = brightness_confidence(here.luma, moved, noise, 1 if strictly else 3)
     if both_ways:
         back, *_ = _brought(there, here)
         confidence *= round_trip_confidence(flow, back)
         confidence *= boundary_confidence(flow)
     confidence *= within
-    return Motion(flow, with_neighbours_distrusted(confidence))
+    return Motion(flow, with_neighbours_distrusted(confidence, 5 if strictly else 3))
 
 
 def _brought(here: LumaPicture, there: LumaPicture) -> tuple[Flow, Floats, Mask]:
