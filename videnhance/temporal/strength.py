@@ -7,7 +7,7 @@ import numpy as np
 from videnhance.kernels.blending import add_luma
 from videnhance.kernels.motion import Floats, box, luma_of, shrunk, stretched
 
-STRENGTHENED = (1.0, 1.35)
+STRENGTHENED = (1.0, 1.6)
 """What fine detail is multiplied with at least and at most, to give back what it has lost."""
 _FAINT = np.float32(1e-7)
 """Mean square of fine detail that needs no strength."""
