@@ -209,9 +209,10 @@ class Model(Protocol):
         """How many images of one size a call should carry to use the device best."""
         ...
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         """Enlarge images (3, H, W) within 0..1 to (3, scale·H, scale·W) within 0..1.
 
+        `restore` is how much of noise and damage to remove, 0..1, where the network has a dial.
         Gives the same bits for the same image whatever `images` it came with and however
         many calls run at once. Raises ResourceError when even the smallest tile does not fit.
         """

@@ -37,7 +37,7 @@ class Fake:
         self.full = full
         self.sizes = []
 
-    def __call__(self, image, *, precise=False):
+    def __call__(self, image, *, precise=False, restore=1.0):
         height, width = image.shape[1:]
         self.sizes.append((height, width))
         if height * width > self.fits:
@@ -132,7 +132,7 @@ def test_threads_that_fail_together_halve_the_tile_once():
     original = network.__class__.__call__
 
     class Meeting(Fake):
-        def __call__(self, image, *, precise=False):
+        def __call__(self, image, *, precise=False, restore=1.0):
             if image.shape[1:] == (100, 100):
                 meeting.wait(10)
             return original(self, image, precise=precise)

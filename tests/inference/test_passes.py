@@ -23,7 +23,7 @@ class Blur:
         self.workers, self.faithful = workers, faithful
         self.inputs: list[Image] = []
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         self.inputs += images
         return [self._made(image) for image in images]
 

@@ -188,7 +188,7 @@ def test_other_factors_than_four(factor, shrink):
             expected = torch.nn.functional.interpolate(
                 expected, scale_factor=shrink, mode="bicubic", antialias=False
             )
-    result = Compact(state, shrink).prepared(10, 14)(image)
+    result = Compact(state, shrink).prepared(10, 14)(image, 1.0)
     assert np.abs(result - expected[0].numpy()).max() < 1e-5
 
 

@@ -41,7 +41,7 @@ class TinyModel:
         self.calls = 0
         self._fails_at = fails_at
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         self.calls += 1
         if self._fails_at is not None and self.calls > self._fails_at:
             raise MemoryError("the model fails")

@@ -37,7 +37,7 @@ class Sharp:
         self.gain, self.scale = np.float32(gain), scale
         self.pixels = 0
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         self.pixels += sum(image[0].size for image in images)
         return [self._made(image) for image in images]
 
@@ -217,7 +217,7 @@ def test_steady_takes_flicker_away() -> None:
     """A network whose gain jumps from frame to frame, over a still with a little motion."""
 
     class Jumping(Sharp):
-        def __call__(self, images: list[Image]) -> list[Image]:
+        def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
             self.gain = np.float32(1.5 - self.gain)
             return super().__call__(images)
 

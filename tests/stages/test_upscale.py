@@ -34,7 +34,7 @@ class Repeater:
         self.scale = scale
         self.inputs: list[Image] = []
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         self.inputs += images
         tall = [i.repeat(self.scale, axis=1).repeat(self.scale, axis=2) for i in images]
         return [np.float32(1) - i for i in tall]
@@ -194,7 +194,7 @@ def test_an_unknown_model_is_named_with_the_nearest() -> None:
 class Tinter(Repeater):
     """Adds a tint to what it repeats."""
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         tint = np.array([0.01, 0, -0.02], np.float32).reshape(3, 1, 1)
         return [image + tint for image in super().__call__(images)]
 

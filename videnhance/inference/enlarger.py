@@ -73,25 +73,25 @@ class Enlarger:
         """One: a batch may change the bits of its members."""
         return 1
 
-    def __call__(self, images: list[Image]) -> list[Image]:
+    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         """See `core.Model`. Raises VidenhanceError where a result is broken even in fp32."""
-        return [self._enlarge(image) for image in images]
+        return [self._enlarge(image, restore) for image in images]
 
-    def _enlarge(self, image: Image) -> Image:
+    def _enlarge(self, image: Image, restore: float) -> Image:
         height, width = image.shape[1:]
         if height < _LEAST or width < _LEAST:
             # Some layers treat images of one row or column as something else.
             missing = ((0, 0), (0, max(0, _LEAST - height)), (0, max(0, _LEAST - width)))
-            padded = self._enlarge(np.pad(image, missing, mode="edge"))
+            padded = self._enlarge(np.pad(image, missing, mode="edge"), restore)
             return np.ascontiguousarray(padded[:, : height * self.scale, : width * self.scale])
-        result = self._fit(image, precise=False)
+        result = self._fit(image, restore, precise=False)
         fault = _fault(image, result)
         if fault and not self._network.exact:
             self._warn(
                 f"{self._id} gave {fault} in half precision; "
                 "the frames concerned are computed again in single precision."
             )
-            result = self._fit(image, precise=True)
+            result = self._fit(image, restore, precise=True)
             fault = _fault(image, result)
         if fault:
             raise VidenhanceError(f"{self._id} gave {fault}; use another model.")
@@ -99,15 +99,15 @@ class Enlarger:
             np.clip(result, 0, 1, out=result)
         return result
 
-    def _fit(self, image: Image, *, precise: bool) -> Image:
+    def _fit(self, image: Image, restore: float, *, precise: bool) -> Image:
         """Run the network, in ever smaller tiles until they fit into memory."""
         while True:
             tile = self._tile
             try:
                 if tile is None or max(image.shape[1:]) <= tile:
-                    return self._network(image, precise=precise)
+                    return self._network(image, precise=precise, restore=restore)
                 return run_tiled(
-                    lambda part: self._network(part, precise=precise),
+                    lambda part: self._network(part, precise=precise, restore=restore),
                     image,
                     tile=tile,
                     halo=self._halo,

@@ -90,13 +90,7 @@ def load_student(
             f"The weight file {path}, a part of videnhance, is missing or damaged; "
             "install videnhance again."
         )
-    network: Network
-    if device.kind == "cuda":
-        network = _network((path,), device)
-    else:
-        from videnhance.inference.winograd.network import load_student as load
-
-        network = load(path)
+    network = _network((path,), device) if device.kind == "cuda" else _own((path,))
     return Enlarger(f"{card.id} student", network, halo=_STUDENT_HALO, tile=tile, warn=warn)
 
 

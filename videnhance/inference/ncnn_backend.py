@@ -46,8 +46,8 @@ class NcnnNetwork:
         """Whether it computes in fp32."""
         return self._device.kind == "cpu"
 
-    def __call__(self, image: Image, *, precise: bool = False) -> Image:
-        """See `Network`."""
+    def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
+        """See `Network`; files of ncnn have no dial."""
         import ncnn
 
         net = self._precise() if precise else self._net

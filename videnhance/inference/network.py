@@ -25,9 +25,10 @@ class Network(Protocol):
         """Whether it computes in fp32 anyway, so that trying again in fp32 is pointless."""
         ...
 
-    def __call__(self, image: Image, *, precise: bool = False) -> Image:
+    def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
         """Enlarge (3, H, W) to (3, scale·H, scale·W), in fp32 where `precise`, not clipped.
 
+        `restore` is how much of noise and damage to remove, 0..1, where the network has a dial.
         Raises OutOfMemory where the image does not fit.
         """
         ...

@@ -12,9 +12,11 @@ from videnhance.kernels.resize import resize
 class Passes:
     """At least one network, the first given the image, the last giving the result."""
 
-    def __init__(self, networks: Sequence[Model]) -> None:
+    def __init__(self, networks: Sequence[Model], restore: float = 1.0) -> None:
+        """`restore` is what the networks' dials are set to, where they have one."""
         self._earlier = networks[:-1]
         self._last = networks[-1]
+        self._restore = restore
         self.scale = math.prod(network.scale for network in networks)
         """What they enlarge by without any resizing."""
         self.workers = min(network.workers for network in networks)
@@ -35,9 +37,9 @@ class Passes:
     def __call__(self, image: Image, height: int, width: int) -> Image:
         """Enlarge (3, H, W) within 0..1 to (3, height, width), which may overshoot a little."""
         for network in self._earlier:
-            image = network([image])[0]
+            image = network([image], self._restore)[0]
         if self._earlier:
             # Brought to size before the last, so that its output fits exactly.
             last = self._last.scale
             image = resize(image, round(height / last), round(width / last)).clip(0, 1)
-        return resize(self._last([image])[0], height, width)
+        return resize(self._last([image], self._restore)[0], height, width)

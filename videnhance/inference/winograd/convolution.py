@@ -132,9 +132,16 @@ class Convolution:
         self._slope[: self.out] = slope
 
     def __call__(
-        self, source: Features, target: Features, scratch: Scratch, offset: int = 0
+        self,
+        source: Features,
+        target: Features,
+        scratch: Scratch,
+        offset: int = 0,
+        extra: Floats | None = None,
     ) -> None:
         """Read the first channels of `source`, write channels of `target` from `offset` on.
+
+        `extra` is added to the bias.
 
         Both may be the same where the channels are not, or one the other `shifted`, which is lost.
         What rounding up to whole vectors adds is written as zeros. Raises ValueError where the
@@ -146,6 +153,10 @@ class Convolution:
             raise ValueError(f"a layer from {self.into} to {self.out} channels does not fit in")
         if (source.height, source.width) != (target.height, target.width):
             raise ValueError("source and target differ in size")
+        bias = self._bias
+        if extra is not None and extra.any():
+            bias = bias.copy()
+            bias[: self.out] += extra
         convolve(
             source.data,
             source.start(border=1),
@@ -155,7 +166,7 @@ class Convolution:
             source.columns,
             target.origin > source.origin,
             self._weight,
-            self._bias,
+            bias,
             self._slope,
             *scratch.split(self._read, self._bias.size),
         )

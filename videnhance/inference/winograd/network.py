@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from videnhance.core import Image, InputError, OutOfMemory
 from videnhance.inference.devices import usable_cores
 from videnhance.inference.ncnn_file import NcnnFile, read_ncnn
 from videnhance.inference.winograd import compact, rrdb
 
-Run = Callable[[Image], Image]
+Run = Callable[[Image, float], Image]
+"""Takes an image and a dial."""
 
 
 class Architecture(Protocol):
@@ -51,12 +53,12 @@ class WinogradNetwork:
         """One call per core."""
         return usable_cores()
 
-    def __call__(self, image: Image, *, precise: bool = False) -> Image:
+    def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
         """See `Network`."""
         _, height, width = image.shape
         try:
             run = self._take(height, width)
-            result = run(np.ascontiguousarray(image))
+            result = run(np.ascontiguousarray(image), restore)
         except MemoryError as exc:
             with self._lock:
                 self._idle.clear()
@@ -81,10 +83,14 @@ class WinogradNetwork:
 def load_winograd(path: Path) -> WinogradNetwork:
     """Load a Compact or ESRGAN network from an ncnn `.param`, or a Compact one from other files.
 
-    Raises InputError where it is damaged or of another architecture.
+    A `.safetensors` file must have spandrel's names; it is read without PyTorch, importing which
+    takes longer than many a job's draft network. Raises InputError where the file is damaged or of
+    another architecture.
     """
     if path.suffix.lower() == ".param":
         read = read_ncnn(path, path.with_suffix(".bin"))
+    elif path.suffix.lower() == ".safetensors":
+        read = NcnnFile("Compact", _plain_state(path), shrink=1.0)
     else:
         from videnhance.inference.torch_backend import read_state
 
@@ -92,19 +98,14 @@ def load_winograd(path: Path) -> WinogradNetwork:
     return _built(read, path)
 
 
-def load_student(path: Path) -> WinogradNetwork:
-    """Load a Compact network whose `.safetensors` file has spandrel's names, without PyTorch.
-
-    Importing PyTorch takes longer than many a job's students. Raises InputError as `load_winograd`.
-    """
+def _plain_state(path: Path) -> dict[str, NDArray[np.float32]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        state = {key: value.astype(np.float32) for key, value in load_file(path).items()}
+        return {key: value.astype(np.float32) for key, value in load_file(path).items()}
     except (OSError, SafetensorError) as exc:
         raise InputError(f"{path} cannot be read as a weight file: {exc}.") from exc
-    return _built(NcnnFile("Compact", state, shrink=1.0), path)
 
 
 def _built(read: NcnnFile, path: Path) -> WinogradNetwork:
@@ -114,7 +115,7 @@ def _built(read: NcnnFile, path: Path) -> WinogradNetwork:
             network = compact.Compact(read.state, read.shrink)
         else:
             network = rrdb.RRDB(read.state)
-        network.prepared(1, 1)(np.zeros((3, 1, 1), np.float32))
+        network.prepared(1, 1)(np.zeros((3, 1, 1), np.float32), 1.0)
     except (KeyError, ValueError) as exc:
         raise InputError(f"{path} is not the network it seems to be: {exc}.") from exc
     return WinogradNetwork(network)

@@ -107,3 +107,28 @@ def shuffle_and_resample(
                     + between[columns[x, 2]] * column_taps[x, 2]
                     + between[columns[x, 3]] * column_taps[x, 3]
                 )
+
+
+@kernel("void(float32[:,:,::1], int64, float32[:,:,::1], int64, int64, float32[:,:,::1])")
+def shuffle_and_add_finer(
+    source: Floats, start: int, image: Floats, factor: int, unshuffle: int, result: Floats
+) -> None:
+    """As `shuffle_and_add`, where `image` is `unshuffle` times as large as the features.
+
+    `factor` is that of the features to `result`, (3, factor·H/unshuffle, factor·W/unshuffle).
+    """
+    _, pixels, stored = source.shape
+    _, height, width = image.shape
+    repeat = factor // unshuffle
+    for plane in range(3):
+        for row in range(result.shape[1]):
+            at = start + row // factor * pixels * stored
+            at += (plane * factor + row % factor) * factor
+            beneath = (plane * height + row // repeat) * width
+            to = (plane * result.shape[1] + row) * result.shape[2]
+            for x in range(result.shape[2] // factor):
+                for j in range(factor):
+                    added = load_one(image, beneath + x * unshuffle + j // repeat)
+                    store(
+                        result, to + x * factor + j, load_one(source, at + x * stored + j) + added
+                    )

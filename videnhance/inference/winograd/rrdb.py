@@ -77,13 +77,13 @@ class RRDB:
             raise ValueError(f"channels are not multiples of {LANES}")
         self._dense = max(conv.into for conv in parts)
 
-    def prepared(self, height: int, width: int) -> Callable[[Image], Image]:
+    def prepared(self, height: int, width: int) -> Callable[[Image, float], Image]:
         """A call for images of that size with memory of its own: to be used by one at a time."""
         room = _Room(height, width, self._channels, self._dense)
         return partial(self._run, room)
 
-    def _run(self, room: _Room, image: Image) -> Image:
-        """Enlarge (3, H, W) to (3, 4·H, 4·W)."""
+    def _run(self, room: _Room, image: Image, restore: float) -> Image:
+        """Enlarge (3, H, W) to (3, 4·H, 4·W); it has no dial to set to `restore`."""
         channels, scratch = self._channels, room.scratch
         room.input.image[:, :, :3] = image.transpose(1, 2, 0)
         self._first(room.input, room.first, scratch)

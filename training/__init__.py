@@ -1,0 +1,1 @@
+"""How our own networks are made: photographs and clips in, weights out."""

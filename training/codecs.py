@@ -1,0 +1,60 @@
+"""Send clips through real codecs, as recordings went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Coded = NDArray[np.uint8]
+"""RGB, (H, W, 3), 8 bits."""
+
+
+def planar(frames: Sequence[Coded]) -> list[Coded]:
+    """What 8 bits and half the colour (4:2:0) leave, without any compression."""
+    return [
+        av.VideoFrame.from_ndarray(frame, format="rgb24")
+        .reformat(format="yuv420p")
+        .to_ndarray(format="rgb24")
+        for frame in frames
+    ]
+
+
+def coded(
+    frames: Sequence[Coded], codec: str, quality: int, rng: np.random.Generator
+) -> list[Coded]:
+    """What a codec (h264, mpeg2video, mpeg4, mjpeg) makes of frames of one size.
+
+    `quality` is x264's constant rate factor, or the quantiser of the others.
+    """
+    encoder: Any = av.CodecContext.create("libx264" if codec == "h264" else codec, "w")
+    encoder.height, encoder.width = frames[0].shape[:2]
+    encoder.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
+    encoder.thread_count = 1
+    if codec == "h264":
+        preset = str(rng.choice(["veryfast", "fast", "medium"]))
+        encoder.options = {"preset": preset, "crf": str(quality)}
+    else:
+        encoder.flags |= 2  # AV_CODEC_FLAG_QSCALE
+        encoder.global_quality = quality * 118  # FF_QP2LAMBDA
+        encoder.gop_size = int(rng.choice([1, 12]))
+    packets = []
+    for number, pixels in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        frame = frame.reformat(format=encoder.pix_fmt)
+        frame.pts = number
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder.thread_count = 1
+    if encoder.extradata:
+        decoder.extradata = encoder.extradata
+    shown = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    if len(shown) != len(frames):
+        raise RuntimeError(f"{codec} gave {len(shown)} frames for {len(frames)}")
+    return [frame.to_ndarray(format="rgb24") for frame in shown]

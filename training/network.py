@@ -1,0 +1,93 @@
+"""The networks that are trained: compact ones, whose convolutions may run at half the size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from training.fast import FastBody
+
+
+class Layer(nn.Module):
+    """Parameters of a 3×3 convolution whose bias depends on a dial."""
+
+    def __init__(self, into: int, out: int, *, last: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out, into, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(out))
+        self.dial = nn.Parameter(torch.zeros(out))
+        self.slope = None if last else nn.Parameter(torch.full((out,), 0.2))
+        nn.init.kaiming_normal_(self.weight, a=0.2)
+        if last:
+            with torch.no_grad():  # it begins as the repetition of pixels that it adds to
+                self.weight *= 0.1
+
+    def forward(self, features: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+        """Convolve (N, C, H, W), with the bias that `dial`, (N,), asks for."""
+        made = functional.conv2d(features, self.weight, self.bias, padding=1)
+        made = made + dial[:, None, None, None] * self.dial[None, :, None, None]
+        return made if self.slope is None else functional.prelu(made, self.slope)
+
+
+class Compact(nn.Module):
+    """Convolutions, pixel shuffle, and the input enlarged by repetition.
+
+    Real-ESRGAN's SRVGGNetCompact where `unshuffle` is 1. With 2, convolutions see pixels unshuffled
+    by 2: at half the size each layer has twice the channels for the same work, and sees twice as
+    far. The bias of every layer is a straight line in the dial, so a dial costs nothing to use.
+    """
+
+    def __init__(
+        self, channels: int, layers: int, scale: int, unshuffle: int, *, dialled: bool = True
+    ) -> None:
+        """Without being `dialled`, it takes dials and does not heed them."""
+        super().__init__()
+        self.dialled = dialled
+        self.scale, self.unshuffle = scale, unshuffle
+        self.sizes = [3 * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
+        pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
+        self.layers = nn.ModuleList(
+            Layer(into, out, last=number == len(pairs) - 1)
+            for number, (into, out) in enumerate(pairs)
+        )
+        self._fast: dict[tuple[int, int], FastBody] = {}
+
+    def forward(self, images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
+        """Enlarge (N, 3, H, W), sides multiples of the unshuffling, for dials (N,) in 0..1."""
+        features = functional.pixel_unshuffle(images, self.unshuffle)
+        dial = dial if self.dialled else torch.zeros_like(dial)
+        body = self._own(features)
+        if body is not None:
+            from training.fast import fast_features
+
+            parameters = [
+                one
+                for layer in self.layers
+                for one in (layer.weight, layer.bias, layer.dial, layer.slope)
+            ]
+            features = fast_features(body, features, dial, parameters)
+        else:
+            for layer in self.layers:
+                features = layer(features, dial)
+        enlarged = functional.pixel_shuffle(features, self.unshuffle * self.scale)
+        return enlarged + functional.interpolate(images, scale_factor=self.scale, mode="nearest")
+
+    def _own(self, features: torch.Tensor) -> FastBody | None:
+        """Our own convolutions, where a batch suits them and they are here."""
+        count, _, height, width = features.shape
+        if features.device.type != "cpu" or height != width:
+            return None
+        try:
+            from training.fast import FastBody, suits
+        except ImportError:  # no numba, or no videnhance
+            return None
+        if not suits(height, self.sizes):
+            return None
+        key = (count, height)
+        if key not in self._fast:
+            self._fast[key] = FastBody(count, height, self.sizes, torch.get_num_threads())
+        return self._fast[key]
