@@ -144,14 +144,14 @@ def _web(truth: Path, target: Path, clip: Clip) -> None:
 
 def _film(truth: Path, target: Path, clip: Clip) -> None:
     """Grey, soft, halved, with grain and a flicker of brightness; lossless."""
-    halved = _halved(truth, target, clip, "gblur=sigma=1.1,")
+    halved = _halved(truth, target, clip, "gblur=sigma=1.0,")
     write(target, film(halved, _generator(clip, "film")))
 
 
 def _tape(truth: Path, target: Path, clip: Clip) -> None:
     """Halved, with streaks along the lines, chroma noise and shift; MPEG-2."""
     halved = _halved(truth, target, clip, "")
-    codec = ("-c:v", "mpeg2video", "-q:v", "5", "-g", "15", "-bf", "2", "-threads", "1")
+    codec = ("-c:v", "mpeg2video", "-q:v", "6", "-g", "15", "-bf", "2", "-threads", "1")
     write(target, tape(halved, _generator(clip, "tape")), codec)
 
 
@@ -179,7 +179,7 @@ def _generator(clip: Clip, kind: str) -> np.random.Generator:
 
 
 _Noise = NDArray[np.float32]
-GRAIN = 7.0
+GRAIN = 6.5
 """Standard deviation of film grain at middle grey, in code values."""
 FLICKER = 0.04
 """How far a frame's brightness may be off, as a share of it."""
@@ -201,11 +201,11 @@ def film(stack: Stack, rng: np.random.Generator) -> Stack:
     return Stack(np.stack(frames), grey, grey)
 
 
-STREAK = 5.0
+STREAK = 7.5
 """Standard deviation of tape noise along a line, in code values."""
 DROPOUTS = 5
 """Bright or dark streaks a frame, on average."""
-CHROMA_NOISE = 9.0
+CHROMA_NOISE = 7.0
 """Standard deviation of chroma noise, in code values."""
 CHROMA_SHIFT = (1.5, 0.5)
 """How far chroma lies to the right and below, in chroma samples."""
@@ -233,13 +233,15 @@ def _tape_chroma(plane: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
         borderMode=cv2.BORDER_REPLICATE,
     )
     bled = cv2.GaussianBlur(moved, (0, 0), sigmaX=1.5, sigmaY=0.1)
-    return _codes(bled + CHROMA_NOISE * _along(rng, plane.shape, 3))
+    return _codes(bled + CHROMA_NOISE * _along(rng, plane.shape, 4, 0.8))
 
 
-def _along(rng: np.random.Generator, shape: tuple[int, ...], length: float) -> _Noise:
-    """Noise of deviation 1, smooth over `length` samples of a line, each line on its own."""
+def _along(
+    rng: np.random.Generator, shape: tuple[int, ...], length: float, lines: float = 0.1
+) -> _Noise:
+    """Noise of deviation 1, smooth over `length` samples of a line and a deviation of `lines`."""
     noise = rng.standard_normal(shape, np.float32)
-    return _scaled(cv2.GaussianBlur(noise, (0, 0), sigmaX=length / 2, sigmaY=0.1))
+    return _scaled(cv2.GaussianBlur(noise, (0, 0), sigmaX=length / 2, sigmaY=lines))
 
 
 def _dropouts(rng: np.random.Generator, shape: tuple[int, ...]) -> _Noise:
