@@ -85,15 +85,15 @@ class Case:
             recording = media / self.clip.file
             if not recording.is_file():
                 raise SystemExit(f"{recording} is missing: name the clips' folder with --media.")
-            _whole(self.truth, lambda path: damage.write_truth(self.clip, recording, path))
+            whole(self.truth, lambda path: damage.write_truth(self.clip, recording, path))
         if not self.source.exists():
             make = damage.KINDS[self.kind]
-            _whole(self.source, lambda path: make(self.truth, path, self.clip))
+            whole(self.source, lambda path: make(self.truth, path, self.clip))
         if not self.output(PLAIN).exists():
-            _whole(self.output(PLAIN), lambda path: damage.enlarge(self.source, path))
+            whole(self.output(PLAIN), lambda path: damage.enlarge(self.source, path))
 
 
-def _whole(target: Path, make: Any) -> None:
+def whole(target: Path, make: Any) -> None:
     """Write a file under another name first, so that what is there is complete."""
     part = target.with_name(f"part-{target.name}")
     make(part)
@@ -123,7 +123,7 @@ def judge_run(case: Case, run: Run | None, judge: Judge, again: bool) -> Figures
         if known["key"] == key:
             return Figures(**known["figures"])
     if run:
-        _whole(output, lambda path: run.enhance(case.source, path))
+        whole(output, lambda path: run.enhance(case.source, path))
     found = judge.measured(output)
     kept.write_text(json.dumps({"key": key, "figures": found.record()}, indent=2) + "\n")
     return found

@@ -149,9 +149,9 @@ def _film(truth: Path, target: Path, clip: Clip) -> None:
 
 
 def _tape(truth: Path, target: Path, clip: Clip) -> None:
-    """Halved, with streaks along the lines, chroma noise and shift; MPEG-2."""
-    halved = _halved(truth, target, clip, "")
-    codec = ("-c:v", "mpeg2video", "-q:v", "6", "-g", "15", "-bf", "2", "-threads", "1")
+    """Halved, soft along the lines, with streaks, chroma noise and chroma shift; MPEG-2."""
+    halved = _halved(truth, target, clip, "gblur=sigma=1.4:sigmaV=0.1,")
+    codec = ("-c:v", "mpeg2video", "-q:v", "10", "-g", "15", "-bf", "2", "-threads", "1")
     write(target, tape(halved, _generator(clip, "tape")), codec)
 
 
@@ -201,7 +201,7 @@ def film(stack: Stack, rng: np.random.Generator) -> Stack:
     return Stack(np.stack(frames), grey, grey)
 
 
-STREAK = 7.5
+STREAK = 5.0
 """Standard deviation of tape noise along a line, in code values."""
 DROPOUTS = 5
 """Bright or dark streaks a frame, on average."""
