@@ -14,7 +14,9 @@ import re
 import shlex
 import statistics
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ class Case:
             whole(self.output(PLAIN), lambda path: damage.enlarge(self.source, path))
 
 
-def whole(target: Path, make: Any) -> None:
+def whole(target: Path, make: Callable[[Path], object]) -> None:
     """Write a file under another name first, so that what is there is complete."""
     part = target.with_name(f"part-{target.name}")
     make(part)
@@ -125,7 +127,7 @@ def judge_run(case: Case, run: Run | None, judge: Judge, again: bool) -> Figures
     if run:
         whole(output, lambda path: run.enhance(case.source, path))
     found = judge.measured(output)
-    kept.write_text(json.dumps({"key": key, "figures": found.record()}, indent=2) + "\n")
+    kept.write_text(json.dumps({"key": key, "figures": asdict(found)}, indent=2) + "\n")
     return found
 
 
@@ -146,46 +148,50 @@ def entry(clip: str, kind: str, name: str, found: Figures, plain: Figures) -> di
         "clip": clip,
         "kind": kind,
         "run": name,
-        **found.record(),
+        **asdict(found),
         "to_bicubic": against(found, plain),
     }
 
 
 def means(entries: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
-    """Means over the clips: of a kind, of all kinds where `kind` is "all"."""
-    chosen = [e for e in entries if e["run"] == name and kind in (e["kind"], "all")]
-    names = ("psnr", "neg", "ssim", "flicker")
-    mean = {key: statistics.fmean(e[key] for e in chosen) for key in names}
-    mean["to_bicubic"] = {
-        key: statistics.fmean(e["to_bicubic"][key] for e in chosen) for key in names
-    }
-    return mean | {"clip": f"mean of {len(chosen)}", "kind": kind, "run": name}
+    """Means over the clips of one kind of damage, and the least gain in PSNR among them."""
+    chosen = [e for e in entries if e["run"] == name and e["kind"] == kind]
+    mean: dict[str, Any] = {key: statistics.fmean(e[key] for e in chosen) for key in MEASURES}
+    gains = [e["to_bicubic"] for e in chosen]
+    mean["to_bicubic"] = {key: statistics.fmean(gain[key] for gain in gains) for key in MEASURES}
+    mean["least_psnr"] = min(gain["psnr"] for gain in gains)
+    return {"kind": kind, "run": name, "clips": len(chosen), **mean}
 
 
+MEASURES = ("psnr", "neg", "ssim", "flicker")
 HEAD = ("damage", "", "PSNR-Y, dB", "to bicubic", "VMAF NEG", "to bicubic", "SSIM", "flicker")
 
 
 def row(found: dict[str, Any], first: str) -> list[str]:
-    """One line of a table."""
+    """One line of a table; that of a mean shows the least gain in PSNR too."""
     beside = found["to_bicubic"]
+    least = f" (least {found['least_psnr']:+.2f})" if "least_psnr" in found else ""
     return [
-        *(first, found["run"], f"{found['psnr']:.2f}", f"{beside['psnr']:+.2f}"),
+        *(first, found["run"], f"{found['psnr']:.2f}", f"{beside['psnr']:+.2f}{least}"),
         *(f"{found['neg']:.1f}", f"{beside['neg']:+.1f}", judged.shown(found["ssim"], 4)),
         f"×{judged.shown(beside['flicker'])}",
     ]
 
 
+def summary(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The means of every kind and contestant, in the order of their first entries."""
+    pairs = dict.fromkeys((e["kind"], e["run"]) for e in entries)
+    return [means(entries, kind, name) for kind, name in pairs]
+
+
 def markdown(result: dict[str, Any]) -> str:
     """A table of means, and one of every clip."""
     entries = result["entries"]
-    kinds = list(dict.fromkeys(e["kind"] for e in entries))
-    names = list(dict.fromkeys(e["run"] for e in entries))
-    clips = list(dict.fromkeys(e["clip"] for e in entries))
-    lines = [f"List `{result['list']}`, {len(clips)} clips, measured on {result['date']}.", ""]
+    clips = dict.fromkeys(e["clip"] for e in entries)
+    lines = [f"List `{result['list']}` ({', '.join(clips)}), measured on {result['date']}.", ""]
     for name, options in result["runs"].items():
         lines.append(f"- {name}: `{options or 'defaults'}`")
-    rows = [row(means(entries, kind, name), kind) for kind in kinds for name in names]
-    lines += ["", *judged.table(HEAD, rows), ""]
+    lines += ["", *judged.table(HEAD, [row(mean, mean["kind"]) for mean in result["means"]]), ""]
     rows = [row(e, f"{e['kind']}, {e['clip']}") for e in entries]
     return "\n".join([*lines, *judged.table(HEAD, rows)]) + "\n"
 
@@ -228,16 +234,18 @@ def main() -> None:
         raise SystemExit(f"The list {options.list} has no clip of that name.")
     print(f"list {options.list}: {', '.join(c.name for c in clips)}", file=sys.stderr)
     runs = {run.name: shlex.join(run.options) for run in options.run}
-    result = judged.begun(0) | {"list": options.list, "runs": runs, "entries": []}
+    result = {"date": date.today().isoformat(), "list": options.list, "runs": runs}
+    entries: list[dict[str, Any]] = []
     try:
         for clip in clips:
-            result["entries"] += judge_clip(clip, options)
-            ranked = sorted(result["entries"], key=lambda e: list(options.kinds).index(e["kind"]))
-            judged.save(result, markdown(result | {"entries": ranked}), options)
+            entries += judge_clip(clip, options)
+            entries.sort(key=lambda e: list(options.kinds).index(e["kind"]))
+            result |= {"means": summary(entries), "entries": entries}
+            judged.save(result, markdown(result), options)
     except (measure.CommandError, damage.FfmpegError) as error:
         raise SystemExit(str(error)) from error
     if not options.markdown:
-        sys.stdout.write(markdown(result | {"entries": ranked}))
+        sys.stdout.write(markdown(result))
 
 
 if __name__ == "__main__":

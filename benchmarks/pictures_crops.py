@@ -39,7 +39,6 @@ LARGEST = 300_000
 class Crop:
     """A square of one frame of an output of twice the source's size."""
 
-    title: str
     clip: str
     """A clip of the list `figures`, or the file of a real recording."""
     kind: str
@@ -52,30 +51,36 @@ class Crop:
     """How many times larger it is shown; 1 is 100 %."""
 
     @property
+    def label(self) -> str:
+        """What stands over the source."""
+        shown = f", shown x{self.zoom}" if self.zoom > 1 else ""
+        return f"source, {self.kind or 'as it is'}{shown}"
+
+    @property
     def side(self) -> int:
         return SIDE // self.zoom
 
 
 SHEETS = {
     "faces": (
-        Crop("web: a face", "talkinghead", "web", 16, 196, 110),
-        Crop("web: a small face", "signer", "web", 20, 168, 32, 2),
-        Crop("film: a small face", "chaplin", "film", 20, 160, 2, 2),
-        Crop("tape: a face", "talkinghead", "tape", 16, 196, 110),
-        Crop("clean: a face", "talkinghead", "clean", 16, 196, 110),
+        Crop("talkinghead", "web", 16, 196, 110),
+        Crop("signer", "web", 20, 168, 32, 2),
+        Crop("chaplin", "film", 20, 160, 2, 2),
+        Crop("talkinghead", "tape", 16, 196, 110),
+        Crop("talkinghead", "clean", 16, 196, 110),
     ),
     "scenes": (
-        Crop("web: hands, print", "signer", "web", 20, 132, 108),
-        Crop("tape: hands, print", "signer", "tape", 20, 132, 108),
-        Crop("web: trees, fence", "motorway", "web", 13, 288, 0),
-        Crop("film: stones, hand", "chaplin", "film", 20, 132, 0),
-        Crop("tape: cars", "motorway", "tape", 13, 140, 96, 2),
+        Crop("signer", "web", 20, 132, 108),
+        Crop("signer", "tape", 20, 132, 108),
+        Crop("motorway", "web", 13, 288, 0),
+        Crop("chaplin", "film", 20, 132, 0),
+        Crop("motorway", "tape", 13, 140, 96, 2),
     ),
     "real": (
-        Crop("old film", "bw_film_chaplin.mp4", "", 180, 666, 30),
-        Crop("webcam in the dark", "lowlight_webcam_vfr.mov", "", 16, 540, 160),
-        Crop("camera of 2000s", "noisy_mjpeg_422_camera.avi", "", 16, 220, 40),
-        Crop("phone, screen text", "phone_rot90_screen_text.mov", "", 16, 4, 396),
+        Crop("bw_film_chaplin.mp4", "", 180, 666, 30),
+        Crop("lowlight_webcam_vfr.mov", "", 16, 640, 220),
+        Crop("noisy_mjpeg_422_camera.avi", "", 16, 220, 40),
+        Crop("phone_rot90_screen_text.mov", "", 16, 4, 396),
     ),
 }
 """What is drawn: a row for each crop."""
@@ -200,7 +205,7 @@ def row(crop: Crop, options: argparse.Namespace) -> list[Picture]:
     if material.truth:
         cells["truth"] = cut(material.truth)
     half = frame_of(material.source, material.frame, crop.x // 2, crop.y // 2, crop.side // 2)
-    first = labelled(half, 2 * crop.zoom, crop.title)
+    first = labelled(half, 2 * crop.zoom, crop.label)
     return [first, *(labelled(picture, crop.zoom, name) for name, picture in cells.items())]
 
 

@@ -7,7 +7,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -35,9 +35,6 @@ class Figures:
     """Of the coded luma."""
     flicker: float
     """Error flicker, in code values of 8 bits."""
-
-    def record(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def luma_of(path: Path, like: Path) -> list[Luma]:
