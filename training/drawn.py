@@ -41,7 +41,8 @@ PHOTOGRAPHIC = (
     "/Autumn/", "/BytheWater/", "/ColdRipple/", "/ColorfulCups/", "/DarkestHour/", "/Elarun/",
     "/EveningGlow/", "/FallenLeaf/", "/Grey/", "/Kite/", "/MilkyWay/", "/OneStandsOut/",
     "/Kokkini/", "/Opal/", "/Path/", "/summer_1am/", "/bg carillon", "/bg washington",
-    "/bg whitehouse", "/bg cave", "renpy/demo/game/gui", "/textures/", "/map.png", "/background/misc/",
+    "/bg whitehouse", "/bg cave", "renpy/demo/game/gui", "/textures/", "/map.png",
+    "/background/misc/",
 )  # fmt: skip
 """Parts of paths that are photographs, renderings, or textures without a picture."""
 FIGURES = ("animals", "people", "buildings", "food", "plants", "recreation", "transportation")

@@ -91,7 +91,7 @@ def test_where_nothing_is_seen_it_counts_as_live_action(frames: list[Image]) -> 
 
 def test_the_verdict_tells_its_figures() -> None:
     drawn, live = judge([cartoon()]), judge([photograph()])
-    assert f"{drawn.flat:.0%}".replace("%", " %") in drawn.reason
-    assert 0 <= live.flat < drawn.flat <= 1
+    assert f"{100 * drawn.shaded:.0f} %" in drawn.reason
+    assert 0 <= drawn.shaded < live.shaded <= 1
     assert live.score < 0 < drawn.score
     assert judge([cartoon()]) == drawn

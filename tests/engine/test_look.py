@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_sampled_frames_lie_spread(tmp_path: Path, name: str, gop: int) -> None:
     assert found == sorted(found)
     assert found[0] < 0.3
     assert found[-1] > 0.7
-    assert all(b - a > 0.1 for a, b in zip(found, found[1:], strict=False))
+    assert all(b - a > 0.1 for a, b in pairwise(found))
     assert found == positions(path)
 
 

@@ -27,6 +27,8 @@ _LEAST_SIDE = 16
 _FLAT, _SHADED = 0.015, 0.06
 """Standard deviations of luma in a window, in units of the frame's contrast: below the first it is
 flat, up to the second softly shaded or textured, as hardly anything drawn is."""
+_LEAST_SHARE, _LEAST_EVEN = 0.01, 0.001
+"""Added to shares before their logarithm is taken."""
 _EQUAL = 1 / 255
 """Range of luma in 3x3 pixels, in units of the frame's contrast, below which they are equal."""
 _WEIGHTS = np.array([-11.05, 5.917, -9.936, -1.591])
@@ -43,8 +45,8 @@ class Verdict:
     score: float
     """Median over the frames of the log odds for drawn, from the fitted boundary; 0 where nothing
     could be seen. Positive is drawn."""
-    flat: float
-    """Median share of the picture that is flat, 0..1."""
+    shaded: float
+    """Median share of the picture that is softly shaded or textured, 0..1."""
     reason: str
     """One line for the user."""
 
@@ -63,9 +65,12 @@ def judge(frames: Sequence[Image]) -> Verdict:
         return Verdict(False, 0.0, 0.0, reason)
     scores = sorted(float(found @ _WEIGHTS + _OFFSET) for found in measured)
     score = scores[(len(scores) - 1) // 2]
-    flat = float(np.median([found[0] for found in measured]))
+    shaded = float(np.exp(np.median([found[3] for found in measured]))) - _LEAST_SHARE
+    what = "shaded or textured"
     name = "drawn" if score > 0 else "live action"
-    return Verdict(score > 0, score, flat, f"{name}: {100 * flat:.0f} % of the picture is flat")
+    return Verdict(
+        score > 0, score, shaded, f"{name}: {100 * shaded:.0f} % of the picture is {what}"
+    )
 
 
 def features(frame: Image) -> NDArray[np.float64] | None:
@@ -88,7 +93,7 @@ def features(frame: Image) -> NDArray[np.float64] | None:
         cv2.Sobel(calm, -1, 1, 0, scale=1 / 8), cv2.Sobel(calm, -1, 0, 1, scale=1 / 8)
     )
     even = float(gradient.mean() / (np.sqrt((gradient**2).mean()) + 1e-9))
-    return np.array([flat, equal, np.log(even + 1e-3), np.log(shaded + 0.01)])
+    return np.array([flat, equal, np.log(even + _LEAST_EVEN), np.log(shaded + _LEAST_SHARE)])
 
 
 def _shrunk_luma(frame: Image) -> Floats:
