@@ -270,6 +270,26 @@ class Runtime(Protocol):
         ...
 
 
+class Look(Protocol):
+    """A look at the recording itself, for a stage whose options depend on what is shown."""
+
+    @property
+    def frames(self) -> tuple[Image, ...]:
+        """A few frames of the recording, each of shape (3, H, W), before any stage.
+
+        They are decoded when first asked for. The same recording gives the same frames. There
+        are none where nothing can be decoded ahead of the job.
+        """
+        ...
+
+    def found(self, name: str, text: str) -> None:
+        """Record what an option was decided to be, and why, for the user and the report.
+
+        `name` is the option's name; `text` is one line: the value, and the reason in brackets.
+        """
+        ...
+
+
 class Stage(Protocol):
     """One step of the chain: a frozen dataclass whose fields are its options.
 
@@ -298,11 +318,12 @@ class Stage(Protocol):
         are what an uncut run has."""
         ...
 
-    def settle(self, clip: ClipInfo, device_kind: str) -> Self:
+    def settle(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with everything decided that was left to the program.
 
-        `device_kind` is "cpu", "cuda" or "vulkan". Raises UsageError for options that this clip
-        cannot meet.
+        `device_kind` is "cpu", "cuda" or "vulkan". `look` shows a few frames of the recording;
+        a stage that needs none of them does not ask, and nothing is decoded. Raises UsageError
+        for options that this clip cannot meet.
         """
         ...
 

@@ -6,7 +6,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,9 @@ class Job:
     segments: tuple[Segment, ...]
     libraries: Mapping[str, str]
     """Versions of what makes the bits; work of others is not continued."""
+    found: Mapping[str, str] = field(default_factory=dict)
+    """What was decided by looking at the recording, and why, by option: for people to read. What
+    was decided stands in the stages' own options, and only these are compared."""
     version: str = __version__
 
     def table(self) -> dict[str, Any]:
@@ -120,6 +123,7 @@ class Job:
             },
             "device": {"kind": self.device, "tiles": dict(self.tiles)},
             **{stage.name: _values(stage) for stage in self.stages},
+            "found": dict(self.found),
             "encode": {
                 "encoder": self.encoding.encoder,
                 "pix_fmt": self.encoding.pix_fmt,
@@ -140,11 +144,12 @@ class Job:
         path.write_bytes(tomli_w.dumps(self.table()).encode("utf-8", "replace"))
 
     def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
-        """Dotted names of what makes a saved job another one; paths and tiles do not."""
+        """Dotted names of what makes a saved job another one; paths, tiles and reasons do not."""
         return tuple(
             name
             for name in _different(saved, self.table(), "")
-            if name not in ("source.path", "output.path") and not name.startswith("device.tiles")
+            if name not in ("source.path", "output.path")
+            and not name.startswith(("device.tiles", "found"))
         )
 
 

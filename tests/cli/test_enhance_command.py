@@ -49,6 +49,8 @@ def test_the_default_network_runs(run, clip: Path, tmp_path: Path) -> None:
     answer = run("enhance", clip, tmp_path / "out.mkv")
     assert answer.exit_code == 0, answer.stderr
     assert "the busiest step was enhance" in answer.stdout
+    (chosen,) = (line for line in answer.stderr.splitlines() if line.startswith("model: "))
+    assert chosen.startswith("model: realesr-animevideov3 (")
     assert "llvmpipe" not in answer.stderr
 
 
@@ -136,9 +138,11 @@ def test_a_dry_run_writes_nothing(run, clip: Path, tmp_path: Path) -> None:
     assert answer.exit_code == 0, answer.stderr
     names = [line.split(":")[0] for line in answer.stdout.splitlines()]
     assert names == [
-        "source", "frames", "size", "model", "temporal", "tiles", "encoder", "copied", "output",
-        "time", "disk",
+        "source", "frames", "size", "model", "temporal", "tiles", "encoder", "copied", "chosen",
+        "output", "time", "disk",
     ]  # fmt: skip
+    (chosen,) = (line for line in answer.stdout.splitlines() if line.startswith("chosen:"))
+    assert "model: realesr-animevideov3 (" in chosen
     assert list(tmp_path.iterdir()) == []
     event = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--dry-run", "--json").stdout
     last = json.loads(event.splitlines()[-1])

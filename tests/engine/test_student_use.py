@@ -12,6 +12,7 @@ import pytest
 
 from videnhance.core import ClipInfo, Frame, Runtime
 from videnhance.engine import enhance_frames
+from videnhance.engine.look import LazyLook
 from videnhance.engine.settle import settle
 from videnhance.inference import CPU, cards
 from videnhance.resources import folder
@@ -44,14 +45,14 @@ def _upscale(model: str) -> Upscale:
 def test_a_student_belongs_to_the_job_where_it_is_used() -> None:
     student = cards.resolve(TAUGHT).student
     assert student is not None
-    files = settle([_upscale(TAUGHT)], CLIP, CPU).models[TAUGHT]
+    files = settle([_upscale(TAUGHT)], CLIP, CPU, LazyLook()).models[TAUGHT]
     assert files == {
         **dict(cards.resolve(TAUGHT).sha256),
         Path(student.file).name: student.sha256,
     }
     assert (folder("models") / student.file).is_file()
     # A model without a student stays as it is.
-    assert settle([_upscale(UNTAUGHT)], CLIP, CPU).models == {
+    assert settle([_upscale(UNTAUGHT)], CLIP, CPU, LazyLook()).models == {
         UNTAUGHT: dict(cards.resolve(UNTAUGHT).sha256)
     }
 
@@ -60,7 +61,7 @@ def test_a_student_that_is_not_used_does_not_belong_to_the_job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Upscale, "students", lambda self, clip: ())
-    settled = settle([_upscale(TAUGHT)], CLIP, CPU)
+    settled = settle([_upscale(TAUGHT)], CLIP, CPU, LazyLook())
     assert settled.models == {TAUGHT: dict(cards.resolve(TAUGHT).sha256)}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import ClipInfo, Frame, Image, Map, Model, Runtime, Stage
+from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
 from videnhance.pipeline import Meter, Stop, Workers
@@ -110,7 +111,7 @@ def clip_of(count: int, seed: int = 0) -> list[Frame]:
 
 
 def settled(stage: Make) -> Stage:
-    return stage().settle(CLIP, "cpu")
+    return stage().settle(CLIP, "cpu", LazyLook())
 
 
 def run(stage: Stage, frames: Iterable[Frame], rt: Runtime | None = None) -> list[Frame]:
@@ -149,7 +150,7 @@ def test_names_and_prefixes_are_unique() -> None:
 @every_stage
 def test_settling_twice_changes_nothing(stage: Make) -> None:
     once = settled(stage)
-    assert once.settle(CLIP, "cpu") == once
+    assert once.settle(CLIP, "cpu", LazyLook()) == once
     assert all(isinstance(model, str) for model in once.models(CLIP))
 
 

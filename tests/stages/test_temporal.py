@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import ClipInfo, Frame, Image, UsageError
+from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.kernels.resize import enlarge_linear, resize
 from videnhance.stages.upscale import Upscale
@@ -83,7 +84,7 @@ def pan(count: int, seed: int = 0, begin: int = 0) -> list[Frame]:
 
 
 def run(stage: Upscale, frames: list[Frame], rt: Noting) -> list[Frame]:
-    made = list(stage.settle(CLIP, "cpu").run(iter(frames), CLIP, rt))
+    made = list(stage.settle(CLIP, "cpu", LazyLook()).run(iter(frames), CLIP, rt))
     assert [frame.pts for frame in made] == [frame.pts for frame in frames]
     return made
 
@@ -96,16 +97,17 @@ every_mode = pytest.mark.parametrize("temporal", ["off", "steady", "reuse"])
 
 
 def test_the_mode_follows_the_device() -> None:
-    assert Upscale().settle(CLIP, "cpu").temporal == "reuse"
-    assert Upscale().settle(CLIP, "cuda").temporal == "steady"
-    assert Upscale().settle(CLIP, "vulkan").temporal == "steady"
+    assert Upscale().settle(CLIP, "cpu", LazyLook()).temporal == "reuse"
+    assert Upscale().settle(CLIP, "cuda", LazyLook()).temporal == "steady"
+    assert Upscale().settle(CLIP, "vulkan", LazyLook()).temporal == "steady"
     for temporal in ("off", "steady", "reuse"):
-        assert Upscale(temporal=temporal).settle(CLIP, "cuda").temporal == temporal
+        assert Upscale(temporal=temporal).settle(CLIP, "cuda", LazyLook()).temporal == temporal
 
 
 def test_frames_alone_need_no_neighbours() -> None:
     off, steady, reuse = (
-        Upscale(temporal=mode).settle(CLIP, "cpu") for mode in ("off", "steady", "reuse")
+        Upscale(temporal=mode).settle(CLIP, "cpu", LazyLook())
+        for mode in ("off", "steady", "reuse")
     )
     assert off.lookahead == off.warmup == off.runout == 0
     assert reuse.lookahead > steady.lookahead > 0
@@ -122,7 +124,7 @@ def test_frames_alone_need_no_neighbours() -> None:
 )
 def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float) -> None:
     stage = Upscale(model=MODEL, scale=scale, temporal=temporal, strength=strength)
-    out = stage.settle(CLIP, "cpu").output(CLIP)
+    out = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
     for frame in run(stage, pan(6), Noting(Sharp(1))):
         assert (frame.height, frame.width) == (out.height, out.width)
         assert frame.data.dtype == np.float32
@@ -256,17 +258,19 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
 )
 def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal") as refused:
-        Upscale(model=MODEL, **options).settle(CLIP, "cpu")
+        Upscale(model=MODEL, **options).settle(CLIP, "cpu", LazyLook())
     assert ("auto has chosen" in str(refused.value)) == (options["temporal"] == "auto")
 
 
 @every_mode
 def test_without_a_network_neighbours_are_no_use(temporal: str) -> None:
-    plain = Upscale(model=MODEL, strength=0.0).settle(CLIP, "cpu")
+    plain = Upscale(model=MODEL, strength=0.0).settle(CLIP, "cpu", LazyLook())
     assert plain.temporal == "off"
     if temporal != "off":
         with pytest.raises(UsageError, match="does nothing with --strength 0"):
-            replace(plain, temporal=temporal).settle(CLIP, "cpu")
+            replace(plain, temporal=temporal).settle(CLIP, "cpu", LazyLook())
     for options in ({"reuse_quality": 45.0}, {"steady_strength": "strong"}):
         with pytest.raises(UsageError, match="does nothing with --strength 0"):
-            Upscale(model=MODEL, strength=0.0, temporal=temporal, **options).settle(CLIP, "cpu")
+            Upscale(model=MODEL, strength=0.0, temporal=temporal, **options).settle(
+                CLIP, "cpu", LazyLook()
+            )

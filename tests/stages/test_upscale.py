@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
 import pytest
+from pictures import cartoon, photograph
 
 from videnhance.core import ClipInfo, Frame, Image, UsageError
+from videnhance.engine.look import LazyLook
 from videnhance.inference import cards
 from videnhance.inference.runtime import JobRuntime
 from videnhance.kernels.resize import enlarge_linear, resize
@@ -67,7 +70,7 @@ def _frame(low: float = 0.0, high: float = 1.0, seed: int = 0) -> Frame:
 
 
 def _enlarged(stage: Upscale, frame: Frame, rt: Loader | None = None) -> Image:
-    stage = stage.settle(CLIP, "cpu")
+    stage = stage.settle(CLIP, "cpu", LazyLook())
     (out,) = stage.run(iter([frame]), CLIP, rt or Loader())
     clip = stage.output(CLIP)
     assert out.data.shape == (3, clip.height, clip.width)
@@ -79,7 +82,7 @@ def _enlarged(stage: Upscale, frame: Frame, rt: Loader | None = None) -> Image:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_every_scale_gives_its_size(scale: float, strength: float) -> None:
     stage = Upscale(scale=scale, strength=strength)
-    clip = stage.settle(CLIP, "cpu").output(CLIP)
+    clip = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
     assert clip.width == pytest.approx(CLIP.width * scale, abs=1)
     assert clip.height == pytest.approx(CLIP.height * scale, abs=1)
     if scale == int(scale):
@@ -96,7 +99,7 @@ def test_every_card_gives_every_scale(model: str, scale: float) -> None:
     stage = Upscale(model=model, scale=scale)
     out = _enlarged(stage, _frame(), rt)
     assert out.shape[1] == pytest.approx(CLIP.height * scale, abs=1)
-    wanted = stage.settle(CLIP, "cpu").models(CLIP)
+    wanted = stage.settle(CLIP, "cpu", LazyLook()).models(CLIP)
     assert [network.id for network in rt.loaded] == list(dict.fromkeys(wanted))
     reached = np.prod([rt.model(model_id).scale for model_id in wanted])
     assert reached >= scale or all(rt.model(m).scale == 1 for m in wanted)
@@ -154,21 +157,77 @@ def test_every_network_sees_only_values_in_range() -> None:
         assert all(image.min() >= 0 and image.max() <= 1 for image in network.inputs)
 
 
-def test_the_model_follows_the_device() -> None:
-    assert Upscale().settle(CLIP, "cpu").model != Upscale().settle(CLIP, "cuda").model
-    assert Upscale().settle(CLIP, "vulkan").model == Upscale().settle(CLIP, "cuda").model
-    assert Upscale(model="a.pth").settle(CLIP, "cuda").model == "a.pth"
+def _look(picture: Callable[[], Image]) -> LazyLook:
+    return LazyLook(lambda: [picture()] * 3)
+
+
+def _unseen() -> Image:
+    raise AssertionError("nobody was to look")
+
+
+@pytest.fixture
+def live_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of the live family, as there will be."""
+    known = dict(cards.all_cards())
+    known["live-x2"] = replace(known["span-x2"], id="live-x2", family="live")
+    monkeypatch.setattr(cards, "all_cards", lambda: known)
+
+
+@pytest.mark.usefixtures("live_card")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("picture", "model", "reason"),
+    [
+        (cartoon, "realesr-animevideov3", "realesr-animevideov3 (drawn: "),
+        (photograph, "live", "live (live action: "),
+    ],
+)
+def test_the_model_follows_the_picture(
+    device: str, picture: Callable[[], Image], model: str, reason: str
+) -> None:
+    look = _look(picture)
+    settled = Upscale().settle(CLIP, device, look)
+    assert settled.model == model
+    assert look.reasons["model"].startswith(reason)
+    again = _look(_unseen)
+    assert settled.settle(CLIP, device, again) == settled
+    assert not again.reasons
+
+
+@pytest.mark.usefixtures("live_card")
+def test_what_cannot_be_seen_counts_as_live_action() -> None:
+    assert Upscale().settle(CLIP, "cpu", LazyLook()).model == "live"
+
+
+def test_without_its_card_live_is_not_chosen() -> None:
+    if any(card.family == "live" for card in cards.all_cards().values()):
+        pytest.skip("the live cards are there")
+    assert Upscale().settle(CLIP, "cpu", _look(photograph)).model == "realesr-animevideov3"
+
+
+def test_on_vulkan_nobody_looks_and_the_reason_is_said() -> None:
+    look = _look(_unseen)
+    assert Upscale().settle(CLIP, "vulkan", look).model == "realesr-animevideov3"
+    assert look.reasons == {"model": "realesr-animevideov3 (live cannot run on vulkan)"}
+
+
+@pytest.mark.parametrize("stage", [Upscale(model="a.pth"), Upscale(strength=0.0)])
+def test_nobody_looks_where_nothing_depends_on_it(stage: Upscale) -> None:
+    look = _look(_unseen)
+    settled = stage.settle(CLIP, "cuda", look)
+    assert settled.model in ("a.pth", "realesr-animevideov3")
+    assert not look.reasons
 
 
 def test_two_times_is_usual() -> None:
-    clip = Upscale().settle(CLIP, "cpu").output(CLIP)
+    clip = Upscale().settle(CLIP, "cpu", LazyLook()).output(CLIP)
     assert (clip.width, clip.height) == (60, 40)
 
 
 @pytest.mark.parametrize("height", [20, 21, 48, 160])
 def test_a_height_is_met_and_keeps_the_shape(height: int) -> None:
     stage = Upscale(height=height)
-    clip = stage.settle(CLIP, "cpu").output(CLIP)
+    clip = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
     assert clip.height == height
     assert clip.width % 2 == 0
     assert clip.width == pytest.approx(30 * height / 20, abs=1)
@@ -178,17 +237,17 @@ def test_a_height_is_met_and_keeps_the_shape(height: int) -> None:
 @pytest.mark.parametrize("height", [10, 19, 161, 1080])
 def test_a_height_out_of_reach_is_refused(height: int) -> None:
     with pytest.raises(UsageError, match=f"--height {height} .* between 1 and 8 times"):
-        Upscale(height=height).settle(CLIP, "cpu")
+        Upscale(height=height).settle(CLIP, "cpu", LazyLook())
 
 
 def test_scale_and_height_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="not both"):
-        Upscale(scale=2.0, height=40).settle(CLIP, "cpu")
+        Upscale(scale=2.0, height=40).settle(CLIP, "cpu", LazyLook())
 
 
 def test_an_unknown_model_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="realesrgan-x4plus"):
-        Upscale(model="realesrgan-x4pluss").settle(CLIP, "cpu")
+        Upscale(model="realesrgan-x4pluss").settle(CLIP, "cpu", LazyLook())
 
 
 class Tinter(Repeater):
@@ -205,7 +264,7 @@ def test_only_frames_without_colour_lose_the_networks_tint(coloured: bool) -> No
     if coloured:
         image[2, 3, 4] += 0.01
     loader = Loader(kind=Tinter)
-    stage = Upscale(model="realesr-animevideov3-x2").settle(CLIP, "cpu")
+    stage = Upscale(model="realesr-animevideov3-x2").settle(CLIP, "cpu", LazyLook())
     (made,) = stage.run(iter([Frame(image, 0)]), CLIP, loader)
     spread = made.data.max(axis=0) - made.data.min(axis=0)
     assert spread.max() == (pytest.approx(0.04, abs=0.001) if coloured else 0)

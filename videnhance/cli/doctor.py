@@ -79,11 +79,12 @@ def _weights() -> Iterable[tuple[str, str]]:
 
 def _used() -> Iterable[tuple[str, str]]:
     from videnhance.core import ClipInfo
+    from videnhance.engine.look import LazyLook
     from videnhance.inference import select_device, weights
     from videnhance.stages import Upscale
 
     device = select_device()
     clip = ClipInfo(64, 64, time_base=Fraction(1, 25), rate=None)
     yield "device", f"{device} ({device.name})" if device.name else str(device)
-    yield "model", Upscale().settle(clip, device.kind).model
+    yield "model", Upscale().settle(clip, device.kind, LazyLook()).model
     yield "weights", f"downloads go to {weights.store()}"

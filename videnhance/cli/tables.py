@@ -38,8 +38,14 @@ def plan_lines(plan: Plan) -> list[str]:
             ("tiles", tiles or "none, whole frames"),
             ("encoder", f"{job.encoding.encoder}, {job.encoding.pix_fmt}, {options}"),
             ("copied", ", ".join(streams) or "no other stream"),
+            *(("chosen", line) for line in found_lines(plan)),
         ]
     )
+
+
+def found_lines(plan: Plan) -> list[str]:
+    """What was decided by looking at the recording, and why: one line for each option."""
+    return [f"{name}: {text}" for name, text in plan.job.found.items()]
 
 
 def _models(plan: Plan) -> str:

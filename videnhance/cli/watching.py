@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from videnhance.cli.tables import (
     clock,
+    found_lines,
     plan_line,
     plan_lines,
     preview_lines,
@@ -168,7 +169,9 @@ class Lines(Watcher):
 
     def planned(self, event: Planned) -> None:
         """Say what will be made, and what there is already."""
-        for text in plan_lines(event.plan) if self.verbose else [plan_line(event.plan)]:
+        plan = event.plan
+        brief = [plan_line(plan), *found_lines(plan)]
+        for text in plan_lines(plan) if self.verbose else brief:
             self.line(text)
         if event.resumed:
             self.line(f"Going on: {event.resumed} of {event.plan.frames} frames are there already.")

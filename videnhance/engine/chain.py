@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from videnhance.core import ClipInfo, Frame, Map, Model, Runtime, Stage, UsageError
+from videnhance.core import ClipInfo, Frame, Image, Map, Model, Runtime, Stage, UsageError
+from videnhance.engine.look import FRAMES, LazyLook, Peeked
 from videnhance.engine.settle import settle
 from videnhance.inference import Device, load_model, load_student, select_device
 from videnhance.inference.runtime import JobRuntime, Sink
@@ -50,6 +51,7 @@ def enhance_frames(
     preset: str | None = None,
     device: str = "auto",
     warn: Callable[[str], None] = lambda message: None,
+    found: Callable[[str, str], None] = lambda name, text: None,
     notes: Sink | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
@@ -57,8 +59,10 @@ def enhance_frames(
 
     `frames` are `Frame(data, pts)`, with data float32 RGB of shape (3, H, W), 0..1; `clip`
     describes them; `options` are those of the stages. Frames come out in order, as many and with
-    the same pts as went in. `notes` takes what stages count and record, from any thread. Raises
-    at once what is wrong with the options, and UsageError for what is no such frame when its turn
+    the same pts as went in. `notes` takes what stages count and record, from any thread. Where an
+    option is decided by what is shown, the first frames are read at once and kept for their turn,
+    and `found` is given the option's name and one line with its value and the reason. Raises at
+    once what is wrong with the options, and UsageError for what is no such frame when its turn
     comes.
     """
     chosen = select_device(device)
@@ -66,15 +70,24 @@ def enhance_frames(
     if "encode" in tables:
         names = ", ".join(tables["encode"])
         raise UsageError(f"Frames are not encoded here; leave out {names}.")
-    settled = settle(settings(preset, tables).stages, clip, chosen)
+    peeked = Peeked(frames)
+    look = LazyLook(lambda: _images(peeked.peek(FRAMES)))
+    settled = settle(settings(preset, tables).stages, clip, chosen, look)
+    for name, text in settled.found.items():
+        found(name, text)
     workers = Workers("stages", Meter(), Stop())
     rt = runtime(chosen, settled.tiles, workers.map, warn, notes)
 
     def enhanced() -> Iterator[Frame]:
         with workers:
-            yield from chain(map(partial(_checked, clip), frames), clip, settled.stages, rt)
+            yield from chain(map(partial(_checked, clip), peeked), clip, settled.stages, rt)
 
     return enhanced()
+
+
+def _images(items: Iterable[object]) -> list[Image]:
+    """The pictures among them; what is no frame is refused when its turn comes."""
+    return [item.data for item in items if isinstance(item, Frame)]
 
 
 def _checked(clip: ClipInfo, frame: object) -> Frame:

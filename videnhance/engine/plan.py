@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videnhance.core import ResourceError, UsageError
+from videnhance.engine.look import FRAMES, LazyLook
 from videnhance.engine.settle import Downloading, settle
 from videnhance.inference import Device, select_device
 from videnhance.inference.tiling import free_memory
@@ -19,6 +20,7 @@ from videnhance.media.assemble import (
 )
 from videnhance.media.encode import carries_hdr, encoded_clip, resolve_encoding
 from videnhance.media.matroska import MATROSKA_MUXERS
+from videnhance.media.sample import sample_frames
 from videnhance.media.source import SourceInfo, is_url, probe
 from videnhance.media.timeline import Timeline, read_timeline
 
@@ -95,7 +97,8 @@ def make_plan(
     muxer = container_format(output)
     source = probe(source_path)
     device = select_device(device_wish)
-    settled = settle(settings.stages, source.clip, device, downloading)
+    look = LazyLook(lambda: sample_frames(source, FRAMES, stop))
+    settled = settle(settings.stages, source.clip, device, look, downloading)
     size = (settled.clip.width, settled.clip.height)
     warnings = list(source.warnings)
     encoding = resolve_encoding(settings.encode, source, size, warnings.append, muxer)
@@ -138,6 +141,7 @@ def make_plan(
         clip=clip,
         models=settled.models,
         tiles=settled.tiles,
+        found=settled.found,
         segments=timeline.segments,
     )
     return Plan(job, source, timeline, device, tuple(warnings))

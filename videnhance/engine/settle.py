@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videnhance.core import ClipInfo, InputError, Stage
+from videnhance.engine.look import LazyLook
 from videnhance.inference import Device, cards, plan_tile, weights
 from videnhance.inference.loading import is_path
 
@@ -27,23 +28,27 @@ class Settled:
     """The sha256 of every weight file, those of students included, by model and file name."""
     tiles: dict[str, int]
     """Sides of the tiles that fit into the memory free now; none for whole frames."""
+    found: dict[str, str]
+    """What was decided by looking at the recording, and why, by option."""
 
 
 def settle(
     stages: Sequence[Stage],
     clip: ClipInfo,
     device: Device,
+    look: LazyLook,
     downloading: Downloading | None = None,
 ) -> Settled:
     """Settle stages for a clip on a device; missing weights are downloaded.
 
-    Raises UsageError, InputError or ResourceError.
+    `look` shows frames of the recording to stages that ask for them. Raises UsageError, InputError
+    or ResourceError.
     """
     settled = []
     models: dict[str, dict[str, str]] = {}
     tiles: dict[str, int] = {}
     for stage in stages:
-        stage = stage.settle(clip, device.kind)
+        stage = stage.settle(clip, device.kind, look)
         settled.append(stage)
         after = stage.output(clip)
         for model in stage.models(clip):
@@ -55,7 +60,7 @@ def settle(
             if tile is not None:
                 tiles[model] = tile
         clip = after
-    return Settled(tuple(settled), clip, models, tiles)
+    return Settled(tuple(settled), clip, models, tiles, look.reasons)
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:

@@ -49,7 +49,7 @@ class _Held:
     """What was lost since the source was opened, but for what befell this picture itself."""
 
 
-class _Copies:
+class Copies:
     """Copies frames into memory that is not the decoder's.
 
     Decoders use the memory of frames again once nobody holds these, and what H.264 shows of damaged
@@ -60,6 +60,7 @@ class _Copies:
         self._form: tuple[int, int, str] | None = None
 
     def __call__(self, frame: Any) -> Any:
+        """The same picture in memory of its own."""
         form = (frame.width, frame.height, frame.format.name)
         if form != self._form:
             self._form, (width, height, name) = form, form
@@ -235,7 +236,7 @@ class Decoder:
     def _decoded(self, container: Any, stream: Any) -> Iterator[tuple[Any, int | None]]:
         """Frames in presentation order with the time the decoder gives them."""
         context = stream.codec_context
-        copy = _Copies()
+        copy = Copies()
         last = None
         for packet in read_packets(container, stream, self._seen):
             if packet.size == 0:

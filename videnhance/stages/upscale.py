@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
-from videnhance.core import ClipInfo, Frame, Image, Knob, Model, Runtime, UsageError
+from videnhance.core import ClipInfo, Frame, Image, Knob, Look, Model, Runtime, UsageError
 
 if TYPE_CHECKING:
     from videnhance.inference.passes import Passes
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 # Kernels, inference and temporal are imported where they are used: help pages import this module.
 
-_CPU_MODEL = "realesr-animevideov3"  # some 25 times cheaper than x4plus, and good on real footage
-_GPU_MODEL = "realesrgan-x4plus"
+_LIVE_MODEL = "live"
+_DRAWN_MODEL = "realesr-animevideov3"
 _USUAL_SCALE = 2.0
 _LARGEST_SCALE = 8
 _GREY = 1 / 1024
@@ -42,8 +42,8 @@ class Upscale:
         str,
         Knob(
             "a model's name (see `videnhance models`) or a weight file "
-            "(.pth, .safetensors, .param); auto takes realesr-animevideov3 on a CPU and "
-            "realesrgan-x4plus on a GPU"
+            "(.pth, .safetensors, .param); auto looks at a few frames and takes live for live "
+            "action and realesr-animevideov3 for drawn pictures"
         ),
     ] = "auto"
     scale: Annotated[
@@ -104,7 +104,7 @@ class Upscale:
 
         return {"steady": scenes.LONGEST_FLASH, "reuse": 1}.get(self.temporal, 0)
 
-    def settle(self, clip: ClipInfo, device_kind: str) -> Self:
+    def settle(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
         from videnhance.inference import cards
         from videnhance.inference.loading import is_path
@@ -120,7 +120,7 @@ class Upscale:
                 )
         model = self.model
         if model == "auto":
-            model = _CPU_MODEL if device_kind == "cpu" else _GPU_MODEL
+            model = self._chosen_model(device_kind, look)
         if not is_path(model):
             cards.resolve(model)
         scale = self.scale
@@ -133,6 +133,24 @@ class Upscale:
             temporal = "reuse" if device_kind == "cpu" else "steady"
         self._refuse_ignored(temporal)
         return replace(self, model=model, scale=scale, temporal=temporal)
+
+    def _chosen_model(self, device_kind: str, look: Look) -> str:
+        """The network for what the recording shows. The reason is recorded in `look`."""
+        if self.strength == 0:
+            return _DRAWN_MODEL  # no network runs
+        if device_kind == "vulkan":
+            look.found("model", f"{_DRAWN_MODEL} ({_LIVE_MODEL} cannot run on vulkan)")
+            return _DRAWN_MODEL
+        from videnhance.analysis.drawn import judge
+        from videnhance.inference import cards
+
+        verdict = judge(look.frames)
+        model = _DRAWN_MODEL if verdict.drawn else _LIVE_MODEL
+        # TODO(live): remove this fallback when the cards of the live family are there.
+        if all(card.family != model for card in cards.all_cards().values()):
+            model = _DRAWN_MODEL
+        look.found("model", f"{model} ({verdict.reason})")
+        return model
 
     def _refuse_ignored(self, temporal: str) -> None:
         if self.strength == 0 and temporal != "off":

@@ -1,0 +1,1 @@
+"""What a recording shows, measured on a few of its frames."""
