@@ -12,11 +12,13 @@ from videnhance.kernels.resize import resize
 class Passes:
     """At least one network, the first given the image, the last giving the result."""
 
-    def __init__(self, networks: Sequence[Model], restore: float = 1.0) -> None:
-        """`restore` is what the networks' dials are set to, where they have one."""
+    def __init__(self, networks: Sequence[Model], restore: float | None = None) -> None:
+        """`restore` is what the first network's dial is set to, None where it has none; what is
+        left then, those behind it shall keep."""
         self._earlier = networks[:-1]
         self._last = networks[-1]
-        self._restore = restore
+        first = 1.0 if restore is None else restore
+        self._restore = [first, *(0.0 for _ in networks[1:])]
         self.scale = math.prod(network.scale for network in networks)
         """What they enlarge by without any resizing."""
         self.workers = min(network.workers for network in networks)
@@ -36,10 +38,10 @@ class Passes:
 
     def __call__(self, image: Image, height: int, width: int) -> Image:
         """Enlarge (3, H, W) within 0..1 to (3, height, width), which may overshoot a little."""
-        for network in self._earlier:
-            image = network([image], self._restore)[0]
+        for network, restore in zip(self._earlier, self._restore, strict=False):
+            image = network([image], restore)[0]
         if self._earlier:
             # Brought to size before the last, so that its output fits exactly.
             last = self._last.scale
             image = resize(image, round(height / last), round(width / last)).clip(0, 1)
-        return resize(self._last([image], self._restore)[0], height, width)
+        return resize(self._last([image], self._restore[-1])[0], height, width)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
 from videnhance.core import ClipInfo, Frame, Image, Knob, Look, Model, Runtime, UsageError
+from videnhance.stages.choosing import DRAWN, network_for, restoration_for
 
 if TYPE_CHECKING:
     from videnhance.inference.passes import Passes
@@ -18,8 +19,6 @@ T = TypeVar("T")
 
 # Kernels, inference and temporal are imported where they are used: help pages import this module.
 
-_LIVE_MODEL = "live"
-_DRAWN_MODEL = "realesr-animevideov3"
 _USUAL_SCALE = 2.0
 _LARGEST_SCALE = 8
 _GREY = 1 / 1024
@@ -55,6 +54,15 @@ class Upscale:
     strength: Annotated[
         float, Knob("share of the network's detail over a plain enlargement", 0, 1)
     ] = 1.0
+    restore: Annotated[
+        float | None,
+        Knob(
+            "share of noise and damage that the network removes, where it has a dial for that "
+            "(live); by what is seen in a few frames where not given",
+            0,
+            1,
+        ),
+    ] = None
     temporal: Annotated[
         str,
         Knob(
@@ -120,7 +128,8 @@ class Upscale:
                 )
         model = self.model
         if model == "auto":
-            model = self._chosen_model(device_kind, look)
+            # Without strength no network runs.
+            model = DRAWN if self.strength == 0 else network_for(device_kind, look)
         if not is_path(model):
             cards.resolve(model)
         scale = self.scale
@@ -132,25 +141,31 @@ class Upscale:
         elif temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
         self._refuse_ignored(temporal)
-        return replace(self, model=model, scale=scale, temporal=temporal)
+        settled = replace(self, model=model, scale=scale, temporal=temporal)
+        settled = replace(settled, restore=settled._restoration(model, clip, look))
+        if not settled.models(clip):
+            settled = replace(settled, temporal="off")
+        return settled
 
-    def _chosen_model(self, device_kind: str, look: Look) -> str:
-        """The network for what the recording shows. The reason is recorded in `look`."""
-        if self.strength == 0:
-            return _DRAWN_MODEL  # no network runs
-        if device_kind == "vulkan":
-            look.found("model", f"{_DRAWN_MODEL} ({_LIVE_MODEL} cannot run on vulkan)")
-            return _DRAWN_MODEL
-        from videnhance.analysis.drawn import judge
+    def _restoration(self, model: str, clip: ClipInfo, look: Look) -> float | None:
+        """How much to restore; None where the network has no dial. Raises UsageError."""
         from videnhance.inference import cards
+        from videnhance.inference.loading import is_path
 
-        verdict = judge(look.frames)
-        model = _DRAWN_MODEL if verdict.drawn else _LIVE_MODEL
-        # TODO(live): remove this fallback when the cards of the live family are there.
-        if all(card.family != model for card in cards.all_cards().values()):
-            model = _DRAWN_MODEL
-        look.found("model", f"{model} ({verdict.reason})")
-        return model
+        if self.restore is not None and self.strength == 0:
+            raise self._without_network("--restore")
+        ratio = self.output(clip).height / clip.height
+        if is_path(model) or not cards.resolve(model, ratio).restores:
+            if self.restore is None:
+                return None
+            able = sorted({card.family for card in cards.all_cards().values() if card.restores})
+            raise UsageError(
+                f"--restore does nothing with {model}, which has no dial for it; leave it out, of "
+                f"a preset too, or use --model {' or '.join(able)}."
+            )
+        if self.restore is not None or self.strength == 0:
+            return self.restore
+        return restoration_for(cards.resolve(model, ratio).id, look)
 
     def _refuse_ignored(self, temporal: str) -> None:
         if self.strength == 0 and temporal != "off":
@@ -188,13 +203,17 @@ class Upscale:
         return replace(clip, width=width, height=height)
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
-        """Ids of the networks for one frame, in the order of their use; none at strength 0."""
+        """Ids of the networks for one frame, in the order of their use; none at strength 0, or
+        where nothing is enlarged and nothing restored."""
         from videnhance.inference.loading import is_path
 
         if self.strength == 0:
             return ()
         if is_path(self.model):
             return (self.model,)
+        out = self.output(clip)
+        if self.restore == 0 and (out.width, out.height) == (clip.width, clip.height):
+            return ()  # neither to enlarge nor to restore
         return _passes(self.model, self.output(clip).height / clip.height)
 
     def students(self, clip: ClipInfo) -> tuple[str, ...]:
@@ -210,7 +229,7 @@ class Upscale:
         networks = self._networks([rt.model(model) for model in self.models(clip)], clip)
         if not networks:
             return (finished(frame, None) for frame in frames)
-        passes = Passes(networks)
+        passes = Passes(networks, self.restore)
         if self.temporal == "off":
 
             def enlarged(frame: Frame) -> Frame:
@@ -271,7 +290,7 @@ class Upscale:
 
         students = [rt.student(model) for model in self.students(clip)]
         known = [student for student in students if student is not None]
-        drafts = Passes(self._networks(known, clip)) if len(known) == len(students) else None
+        drafts = Passes(self._networks(known, clip), self.restore) if len(known) == len(students) else None
         longest = longest_distance(clip.height, clip.width, scale)
 
         def full(image: Image) -> Image:
