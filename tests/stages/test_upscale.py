@@ -36,9 +36,11 @@ class Repeater:
         self.id = model_id
         self.scale = scale
         self.inputs: list[Image] = []
+        self.restored: list[float] = []
 
     def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
         self.inputs += images
+        self.restored.append(restore)
         tall = [i.repeat(self.scale, axis=1).repeat(self.scale, axis=2) for i in images]
         return [np.float32(1) - i for i in tall]
 
@@ -151,7 +153,7 @@ def test_every_network_sees_only_values_in_range() -> None:
     rt = Loader()
     edge = np.zeros((3, CLIP.height, CLIP.width), np.float32)
     edge[:, :, CLIP.width // 2 :] = 1
-    _enlarged(Upscale(scale=7.0), Frame(edge, 0), rt)
+    _enlarged(Upscale(model="realesr-animevideov3", scale=7.0), Frame(edge, 0), rt)
     assert len(rt.loaded) > 1
     for network in rt.loaded:
         assert all(image.min() >= 0 and image.max() <= 1 for image in network.inputs)
@@ -165,15 +167,6 @@ def _unseen() -> Image:
     raise AssertionError("nobody was to look")
 
 
-@pytest.fixture
-def live_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card of the live family, as there will be."""
-    known = dict(cards.all_cards())
-    known["live-x2"] = replace(known["span-x2"], id="live-x2", family="live")
-    monkeypatch.setattr(cards, "all_cards", lambda: known)
-
-
-@pytest.mark.usefixtures("live_card")
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize(
     ("picture", "model", "reason"),
@@ -194,15 +187,63 @@ def test_the_model_follows_the_picture(
     assert not again.reasons
 
 
-@pytest.mark.usefixtures("live_card")
 def test_what_cannot_be_seen_counts_as_live_action() -> None:
     assert Upscale().settle(CLIP, "cpu", LazyLook()).model == "live"
 
 
-def test_without_its_card_live_is_not_chosen() -> None:
-    if any(card.family == "live" for card in cards.all_cards().values()):
-        pytest.skip("the live cards are there")
-    assert Upscale().settle(CLIP, "cpu", _look(photograph)).model == "realesr-animevideov3"
+def test_how_much_to_restore_follows_the_picture() -> None:
+    clean = resize(photograph(), 96, 128).clip(0, 1)
+    noise = np.random.default_rng(0).normal(0, 0.06, clean.shape).astype(np.float32)
+    found = []
+    for picture in (clean, (clean + noise).clip(0, 1)):
+        look = LazyLook(lambda picture=picture: [picture])  # type: ignore[misc]
+        settled = Upscale(model="live").settle(CLIP, "cpu", look)
+        assert settled.restore is not None
+        assert look.reasons["restore"].startswith(f"{settled.restore:g} (noise and damage of ")
+        found.append(settled.restore)
+    assert found[0] < found[1] == 1
+
+
+def test_a_restoration_that_is_given_is_kept_and_needs_no_look() -> None:
+    settled = Upscale(model="live", restore=0.3).settle(CLIP, "cuda", _look(_unseen))
+    assert settled.restore == 0.3
+
+
+def test_without_a_frame_all_is_restored() -> None:
+    assert Upscale(model="live").settle(CLIP, "cpu", LazyLook()).restore == 1
+
+
+@pytest.mark.parametrize("model", ["realesr-animevideov3", "mine.pth"])
+def test_a_network_without_a_dial_has_no_restoration(model: str) -> None:
+    assert Upscale(model=model).settle(CLIP, "cpu", _look(_unseen)).restore is None
+    with pytest.raises(UsageError, match=r"--restore does nothing with .* --model live"):
+        Upscale(model=model, restore=0.5).settle(CLIP, "cpu", _look(_unseen))
+
+
+def test_restoring_needs_a_network() -> None:
+    with pytest.raises(UsageError, match="--restore does nothing with --strength 0"):
+        Upscale(strength=0.0, restore=0.5).settle(CLIP, "cpu", _look(_unseen))
+
+
+def test_only_the_first_pass_restores() -> None:
+    rt = Loader()
+    _enlarged(Upscale(model="live", scale=8, restore=0.25, temporal="off"), _frame(), rt)
+    used = [restored for network in rt.loaded for restored in network.restored]
+    assert len(used) > 1
+    assert used == [0.25, *[0.0] * (len(used) - 1)]
+
+
+def test_what_is_neither_enlarged_nor_restored_passes_untouched() -> None:
+    stage = Upscale(model="live", scale=1, restore=0.0)
+    assert stage.settle(CLIP, "cpu", LazyLook()).models(CLIP) == ()
+    frame = _frame(-0.1, 1.1)
+    assert (_enlarged(stage, frame) == frame.data).all()
+
+
+def test_at_its_own_size_a_picture_can_be_restored() -> None:
+    rt = Loader()
+    _enlarged(Upscale(model="live", scale=1, restore=0.5, temporal="off"), _frame(), rt)
+    assert [network.restored for network in rt.loaded] == [[0.5]]
 
 
 def test_on_vulkan_nobody_looks_and_the_reason_is_said() -> None:

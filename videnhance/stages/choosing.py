@@ -1,4 +1,4 @@
-"""Decide by a look at the recording what was left to the program: the network, how much to restore."""
+"""Decide what was left to the program by a look at the recording."""
 
 from __future__ import annotations
 

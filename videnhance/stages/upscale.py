@@ -290,7 +290,9 @@ class Upscale:
 
         students = [rt.student(model) for model in self.students(clip)]
         known = [student for student in students if student is not None]
-        drafts = Passes(self._networks(known, clip), self.restore) if len(known) == len(students) else None
+        drafts = None
+        if len(known) == len(students):
+            drafts = Passes(self._networks(known, clip), self.restore)
         longest = longest_distance(clip.height, clip.width, scale)
 
         def full(image: Image) -> Image:
