@@ -33,10 +33,13 @@ _EQUAL = 1 / 255
 """Range of luma in 3x3 pixels, in units of the frame's contrast, below which they are equal."""
 _WEIGHTS = np.array([-11.05, 5.917, -9.936, -1.591])
 _OFFSET = -9.636
-"""Log odds for drawn: the features' weights, in the order of `features`, and the offset. Fitted
-with the method of `training/drawn.py` on 1377 live and 974 drawn frames, so that 1 % of these live ones
-are taken for drawn. On other pictures, single frames: 8 of 620 live ones are taken for drawn (one
-silhouette at night makes 6), 239 of 620 drawn ones for live, most of them noisy or tiny."""
+"""Log odds for drawn: the features' weights, in the order of `features`, and the offset.
+
+Fitted with the method of `training/drawn.py` on 1377 live and 974 drawn frames, so that 1 % of these
+live ones are taken for drawn. On other pictures, single frames: 8 of 620 live ones are taken for
+drawn (one silhouette at night makes 6), 239 of 620 drawn ones for live, most of
+them noisy or tiny.
+"""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ def _shrunk_luma(frame: Image) -> Floats:
     if factor < 1:
         # Areas keep at least one pixel, however long and thin.
         width, height = (max(1, round(side * factor)) for side in luma.shape[::-1])
-        shrunk: Floats = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
-        return shrunk
+        shrunk = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(shrunk, np.float32)
     return luma
 
 
