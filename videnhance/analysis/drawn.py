@@ -35,10 +35,10 @@ _WEIGHTS = np.array([-11.05, 5.917, -9.936, -1.591])
 _OFFSET = -9.636
 """Log odds for drawn: the features' weights, in the order of `features`, and the offset.
 
-Fitted with the method of `training/drawn.py` on 1377 live and 974 drawn frames, so that 1 % of these
-live ones are taken for drawn. On other pictures, single frames: 8 of 620 live ones are taken for
-drawn (one silhouette at night makes 6), 239 of 620 drawn ones for live, most of
-them noisy or tiny.
+Fitted with the method of `training/drawn.py` on 1377 live and 974 drawn frames, so that 1 % of
+these live ones are taken for drawn. On other pictures, single frames: 8 of 620 live ones are taken
+for drawn (one silhouette at night makes 6), 239 of 620 drawn ones for live, most of them noisy or
+tiny.
 """
 
 
