@@ -134,7 +134,7 @@ def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float
 def test_odd_sizes_have_whole_tiles_and_halves(temporal: str) -> None:
     clip = replace(CLIP, width=61, height=43)
     frames = [replace(f, data=np.ascontiguousarray(f.data[:, :43, :61])) for f in pan(12)]
-    stage = Upscale(model=MODEL, scale=1.7, temporal=temporal).settle(clip, "cpu")
+    stage = Upscale(model=MODEL, scale=1.7, temporal=temporal).settle(clip, "cpu", LazyLook())
     made = list(stage.run(iter(frames), clip, Noting(Sharp(1))))
     assert {(f.height, f.width) for f in made} == {
         (stage.output(clip).height, stage.output(clip).width)
