@@ -40,8 +40,7 @@ def coded(
         preset = str(rng.choice(["veryfast", "fast", "medium"]))
         encoder.options = {"preset": preset, "crf": str(quality)}
     else:
-        encoder.flags |= 2  # AV_CODEC_FLAG_QSCALE
-        encoder.global_quality = quality * 118  # FF_QP2LAMBDA
+        encoder.options = {"qmin": str(quality), "qmax": str(quality)}
         encoder.gop_size = int(rng.choice([1, 12]))
     packets = []
     for number, pixels in enumerate(frames):

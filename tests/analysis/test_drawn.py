@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import (
+from shown import (
     PHOTOGRAPHS,
     barred,
     blurred,

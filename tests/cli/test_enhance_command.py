@@ -49,8 +49,11 @@ def test_the_default_network_runs(run, clip: Path, tmp_path: Path) -> None:
     answer = run("enhance", clip, tmp_path / "out.mkv")
     assert answer.exit_code == 0, answer.stderr
     assert "the busiest step was enhance" in answer.stdout
-    (chosen,) = (line for line in answer.stderr.splitlines() if line.startswith("model: "))
-    assert chosen.startswith("model: realesr-animevideov3 (")
+    lines = answer.stderr.splitlines()
+    (model,) = (line for line in lines if line.startswith("model: "))
+    assert model.startswith("model: live (live action: ")
+    (restored,) = (line for line in lines if line.startswith("restore: "))
+    assert "code values" in restored
     assert "llvmpipe" not in answer.stderr
 
 
@@ -139,10 +142,11 @@ def test_a_dry_run_writes_nothing(run, clip: Path, tmp_path: Path) -> None:
     names = [line.split(":")[0] for line in answer.stdout.splitlines()]
     assert names == [
         "source", "frames", "size", "model", "temporal", "tiles", "encoder", "copied", "chosen",
-        "output", "time", "disk",
+        "chosen", "output", "time", "disk",
     ]  # fmt: skip
-    (chosen,) = (line for line in answer.stdout.splitlines() if line.startswith("chosen:"))
-    assert "model: realesr-animevideov3 (" in chosen
+    chosen = [line for line in answer.stdout.splitlines() if line.startswith("chosen:")]
+    assert "model: live (" in chosen[0]
+    assert "restore: " in chosen[1]
     assert list(tmp_path.iterdir()) == []
     event = run("enhance", clip, tmp_path / "out.mkv", *PLAIN, "--dry-run", "--json").stdout
     last = json.loads(event.splitlines()[-1])

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from pictures import cartoon, photograph
+from shown import cartoon, photograph
 
 from videnhance.core import ClipInfo, Frame, Image, UsageError
 from videnhance.engine.look import LazyLook

@@ -317,7 +317,7 @@ def test_batches_show_the_same_place_before_and_after(photographs, tmp_path):
     small = torch.nn.functional.avg_pool2d(batch.wanted, 2)
     alike = [torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]
              for a, b in zip(small, batch.images, strict=True)]  # fmt: skip
-    assert np.mean(alike) > 0.8
+    assert np.mean(alike) > 0.6
     assert ((batch.dials >= 0) & (batch.dials <= 1)).all()
 
 
