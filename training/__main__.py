@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,6 +29,8 @@ def main() -> None:
     """Do what the arguments say."""
     args = _arguments()
     recipe = read_recipe(args.name, args.recipes, minutes=args.minutes, steps=args.steps)
+    if args.batch:
+        recipe = replace(recipe, batch=args.batch)
     args.work.mkdir(parents=True, exist_ok=True)
     examples, aside = _examples(recipe, args)
     if args.carry:
@@ -58,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="weights to begin with")
     parser.add_argument("--carry", action="store_true", help="only make small examples to carry")
     parser.add_argument("--recordings", type=int, help="how many to make, instead of the recipe's")
+    parser.add_argument("--batch", type=int, help="patches a step, instead of the recipe's")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float)

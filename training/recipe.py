@@ -39,6 +39,8 @@ class Recipe:
     """Weight of the Charbonnier loss."""
     spectrum: float = 0.0
     """Weight of the mean distance in the spectrum."""
+    adversarial: float = 0.0
+    """Weight of the discriminator's judgement; 0 is none."""
     unshuffle: int = 2
     """How many pixels of a row become one for the convolutions."""
     teacher: str | None = None

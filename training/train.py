@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from training import losses
+from training.adversary import Adversary
 from training.batches import draw
 from training.examples import Examples
 from training.network import Compact
@@ -56,47 +57,87 @@ def build(recipe: Recipe) -> Compact:
     )
 
 
+class Training:
+    """A network in training: everything that a checkpoint keeps."""
+
+    def __init__(self, network: Compact, recipe: Recipe) -> None:
+        self.place = device()
+        self.network, self.recipe = network.to(self.place), recipe
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self.adversary = Adversary(recipe.seed, self.place) if recipe.adversarial else None
+        self.course = Course()
+
+    def step(self, examples: Examples) -> float:
+        """Learn from one batch; returns its loss."""
+        recipe, course = self.recipe, self.course
+        rng = np.random.default_rng((recipe.seed, course.step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate * _pace(course.step, _progress(course, recipe))
+        batch = draw(examples, recipe.batch, recipe.patch, rng, self.place)
+        with torch.autocast(self.place.type, torch.bfloat16, enabled=self.place.type == "cuda"):
+            made = self.network(batch.images, batch.dials)
+        made = losses.within(made.float(), batch.wanted)
+        loss = recipe.charbonnier * losses.charbonnier(made, batch.wanted)
+        if recipe.spectrum:
+            loss = loss + recipe.spectrum * losses.spectrum(made, batch.wanted)
+        if self.adversary:
+            loss = loss + recipe.adversarial * self.adversary.loss(made)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        self.optimizer.step()
+        if self.adversary:
+            self.adversary.learn(made, batch.wanted)
+        course.step += 1
+        return float(loss.detach())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        part = path.with_suffix(".part")
+        state = {
+            "recipe": self.recipe.table,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "adversary": self.adversary.state() if self.adversary else None,
+            "course": (self.course.step, self.course.seconds, self.course.curve),
+        }
+        torch.save(state, part)
+        part.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises SystemExit where it is of another recipe."""
+        saved = torch.load(path, map_location=self.place, weights_only=True)
+        if saved["recipe"] != self.recipe.table:
+            raise SystemExit(f"{path} is of another recipe; move it away to begin anew.")
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.adversary:
+            self.adversary.load(saved["adversary"])
+        step, seconds, curve = saved["course"]
+        self.course = Course(step, seconds, list(curve))
+        print(f"resumed at step {step}", flush=True)
+
+
 def train(
     network: Compact, recipe: Recipe, examples: Examples, aside: Examples, checkpoint: Path
 ) -> Course:
     """Train in place, from the checkpoint on where there is one of the same recipe."""
-    place = device()
-    network.to(place)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
-    course = _resumed(network, optimizer, recipe, checkpoint)
-    began, saved, recent = time.monotonic() - course.seconds, time.monotonic(), []
-    while (done := _progress(course, recipe)) < 1:
-        rng = np.random.default_rng((recipe.seed, course.step))
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * _pace(course.step, done)
-        recent.append(_step(network, optimizer, recipe, examples, rng, place))
-        course.step += 1
+    training = Training(network, recipe)
+    if checkpoint.is_file():
+        training.resume(checkpoint)
+    course = training.course
+    began, saved = time.monotonic() - course.seconds, time.monotonic()
+    recent: list[float] = []
+    while _progress(course, recipe) < 1:
+        recent.append(training.step(examples))
         course.seconds = time.monotonic() - began
         if _progress(course, recipe) * _POINTS >= len(course.curve) + 1:
             _note(course, network, aside, recent)
         if time.monotonic() - saved > _SAVE_SECONDS:
-            _save(network, optimizer, recipe, course, checkpoint)
+            training.save(checkpoint)
             saved = time.monotonic()
-    _save(network, optimizer, recipe, course, checkpoint)
+    training.save(checkpoint)
     return course
-
-
-def _step(
-    network: Compact, optimizer: torch.optim.Optimizer, recipe: Recipe, examples: Examples,
-    rng: np.random.Generator, place: torch.device,
-) -> float:  # fmt: skip
-    batch = draw(examples, recipe.batch, recipe.patch, rng, place)
-    with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
-        made = network(batch.images, batch.dials)
-    made = losses.within(made.float(), batch.wanted)
-    loss = recipe.charbonnier * losses.charbonnier(made, batch.wanted)
-    if recipe.spectrum:
-        loss = loss + recipe.spectrum * losses.spectrum(made, batch.wanted)
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-    optimizer.step()
-    return float(loss.detach())
 
 
 def _progress(course: Course, recipe: Recipe) -> float:
@@ -151,34 +192,3 @@ def _psnr(made: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     luma = torch.tensor([0.299, 0.587, 0.114], device=truth.device)[:, None, None]
     error = (((made.clamp(0, 1) - truth) * luma).sum(1) ** 2).mean((1, 2))
     return -10 * torch.log10(error.clamp(min=1e-10))
-
-
-def _save(
-    network: Compact, optimizer: torch.optim.Optimizer, recipe: Recipe, course: Course, path: Path
-) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "recipe": recipe.table,
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "course": (course.step, course.seconds, course.curve),
-        },
-        part,
-    )
-    part.replace(path)
-
-
-def _resumed(
-    network: Compact, optimizer: torch.optim.Optimizer, recipe: Recipe, path: Path
-) -> Course:
-    if not path.is_file():
-        return Course()
-    saved = torch.load(path, map_location=device(), weights_only=True)
-    if saved["recipe"] != recipe.table:
-        raise SystemExit(f"{path} is of another recipe; move it away to begin anew.")
-    network.load_state_dict(saved["network"])
-    optimizer.load_state_dict(saved["optimizer"])
-    step, seconds, curve = saved["course"]
-    print(f"resumed at step {step}", flush=True)
-    return Course(step, seconds, list(curve))

@@ -15,6 +15,7 @@ import torch
 
 from training import codecs, damage, examples, export, losses, recipe
 from training import train as course
+from training.adversary import Adversary
 from training.batches import draw, wanted
 from training.clips import listed, photographed, recorded
 from training.fast import suits
@@ -73,10 +74,20 @@ def request(photographs, clips=(), **changes):
     return examples.Request(tuple(photographs), tuple(clips), **values)
 
 
-def train(photographs, work, *arguments):
+BARE = """
+import runpy, sys
+for name in ("av", "numba", "safetensors", "scipy", "spandrel", "torchvision", "videnhance"):
+    sys.modules[name] = None
+runpy.run_module("training", run_name="__main__", alter_sys=True)
+"""
+"""Runs the command where there is nothing but PyTorch, NumPy and OpenCV."""
+
+
+def train(photographs, work, *arguments, bare=False):
     """Run the command as people do, with the tiny recipe."""
     (work / "tiny.toml").write_text(RECIPE)
-    command = [sys.executable, "-m", "training", "tiny", photographs, "--recipes", work]
+    program = ("-c", BARE) if bare else ("-m", "training")
+    command = [sys.executable, *program, "tiny", photographs, "--recipes", work]
     places = ("--work", work / "work", "--out", work / "out")
     return subprocess.run(
         [*map(str, command), *map(str, places), *map(str, arguments)],
@@ -138,6 +149,36 @@ def test_it_goes_on_where_it_was_to_the_same_weights(trained, tmp_path, monkeypa
         assert torch.equal(value, weights[1][key]), key
 
 
+def test_a_discriminator_is_taught_and_resumed(trained, tmp_path):
+    work, _ = trained
+    taught = examples.read(work / "work" / "x2-validation.npz")
+    recipe = replace(read(work, steps=6), adversarial=0.01)
+    weights = []
+    for steps in ((6,), (3, 3)):
+        training = course.Training(course.build(recipe), recipe)
+        first = [value.clone() for value in training.adversary.network.parameters()]
+        for number, count in enumerate(steps):
+            if number:
+                training = course.Training(course.build(recipe), recipe)
+                training.resume(tmp_path / "a.pt")
+            for _ in range(count):
+                training.step(taught)
+            training.save(tmp_path / "a.pt")
+        now = list(training.adversary.network.parameters())
+        assert any(not torch.equal(a, b) for a, b in zip(first, now, strict=True))
+        weights.append(export.state_of(training.network))
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_a_discriminator_learns_to_tell_pictures_apart():
+    judge = Adversary(0, torch.device("cpu"))
+    smooth, rough = torch.full((4, 3, 32, 32), 0.5), torch.rand(4, 3, 32, 32)
+    before = judge.loss(smooth) - judge.loss(rough)
+    for _ in range(40):
+        judge.learn(smooth, rough)
+    assert judge.loss(smooth) - judge.loss(rough) > before + 0.1
+
+
 def broken_after(calls):
     """A loss that works so many times."""
     left = [calls]
@@ -169,7 +210,7 @@ def test_prepared_examples_are_enough(photographs, clips, tmp_path):
         "x2-training.npz",
         "x2-validation.npz",
     ]
-    done = train(carried, tmp_path, "--steps", "3")
+    done = train(carried, tmp_path, "--steps", "3", "--batch", "2", bare=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "tiny.safetensors").is_file()
 

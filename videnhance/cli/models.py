@@ -29,7 +29,9 @@ def _list(ctx: typer.Context) -> None:
             table.add_column(title, no_wrap=title != "for")
         for card in all_cards().values():
             table.add_row(card.id, f"x{card.scale}", whereabouts(card.id), card.purpose)
-        Console(highlight=False).print(table)
+        console = Console(highlight=False)
+        console.print(table)
+        console.print("\ndocs/pictures.md shows what they make of real recordings.")
 
 
 def whereabouts(model: str) -> str:
