@@ -16,6 +16,7 @@ import torch
 
 from training import export
 from training.examples import Examples, Request, make, read
+from training.network import Compact
 from training.recipe import FOLDER, Recipe
 from training.recipe import read as read_recipe
 from training.train import build, device, gain, train
@@ -37,6 +38,8 @@ def main() -> None:
         return
     network = build(recipe)
     start = args.start or (args.out / f"{recipe.start}.safetensors" if recipe.start else None)
+    if start and not start.is_file():
+        raise SystemExit(f"{start} is missing; train {recipe.start} first, or give --start.")
     if start:
         export.load_state(network, export.read_state(start))
     checkpoint = args.work / f"{recipe.name}.pt"
@@ -98,7 +101,7 @@ def _examples(recipe: Recipe, args: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _note(
-    recipe: Recipe, aside: Examples, network: torch.nn.Module, curve: list[dict[str, object]]
+    recipe: Recipe, aside: Examples, network: Compact, curve: list[dict[str, object]]
 ) -> dict[str, object]:
     """How it was made, and what it reaches on what was kept aside."""
     where = device()
@@ -108,10 +111,7 @@ def _note(
         "device": name or where.type,
         "parameters": sum(value.numel() for value in network.parameters()),
         "aside": aside.about,
-        "gain_over_bicubic_db": {
-            str(dial): gain(network, aside, dial)  # type: ignore[arg-type]
-            for dial in (0.0, 0.5, 1.0)
-        },
+        "gain_over_bicubic_db": {str(dial): gain(network, aside, dial) for dial in (0.0, 0.5, 1.0)},
         "curve": curve,
         "torch": torch.__version__,
     }

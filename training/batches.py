@@ -13,7 +13,7 @@ DIRECTED = ("tape",)
 """Kinds whose damage lies along lines: they are mirrored only from left to right."""
 
 _FULL = 0.6
-"""How often everything is to be restored; of the others, any part."""
+"""Share of patches whose dial is 1; the others get a random dial."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def wanted(
 ) -> torch.Tensor:
     """The truth, and so much of the damage as each dial leaves, enlarged plainly.
 
-    A teacher's answer has no such part: what it was given passes for `plain` as well.
+    With a teacher, `plain` equals the input, so nothing is left over.
     """
     left = torch.nn.functional.interpolate(
         images - plain, size=truth.shape[2:], mode="bicubic", align_corners=False

@@ -58,7 +58,8 @@ def _toned(frames: list[Picture], kind: str, rng: Rng) -> list[Picture]:
         ]
     if kind == "dark":
         gain, gamma = rng.uniform(0.1, 0.5), rng.uniform(0.9, 1.3)
-        frames = [gain * frame**gamma + rng.uniform(0, 0.03) for frame in frames]
+        black = rng.uniform(0, 0.03)
+        frames = [gain * frame**gamma + black for frame in frames]
     if kind in ("web", "clean", "tape") and rng.random() < 0.4:
         gain, gamma = rng.uniform(0.6, 1.05), rng.uniform(0.8, 1.3)
         frames = [gain * frame**gamma for frame in frames]
@@ -72,7 +73,7 @@ _SOFT = {
     "tape": (0.7, 1.4),
     "dark": (0.6, 1.4),
 }
-"""How often a kind is soft, and its largest sigma in pixels of the reduced picture's halves."""
+"""How often a kind is blurred, and the largest sigma, in half pixels of the reduced picture."""
 
 
 def _reduced(truth: list[Picture], kind: str, scale: int, rng: Rng) -> list[Picture]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def read(path: Path) -> Examples:
         with np.load(path) as file:
             header = json.loads(str(file["header"]))
             parts = [_unpacked(file, name) for name in ("damaged", "plain", "truth")]
-    except (OSError, ValueError, KeyError) as exc:
+    except (OSError, ValueError, KeyError, BadZipFile) as exc:
         raise SystemExit(f"{path} holds no examples: {exc}.") from exc
     return Examples(header["scale"], header["kinds"], *parts, about=header["about"])
 

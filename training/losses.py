@@ -11,11 +11,11 @@ def charbonnier(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def spectrum(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean distance of Fourier coefficients, which blur makes large where texture should be."""
+    """Mean distance of Fourier coefficients: penalises blur where there should be texture."""
     return torch.fft.rfft2(made - wanted, norm="ortho").abs().mean()
 
 
 def within(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """`made`, but without fault where it lies further beyond 0 or 1 than it should."""
+    """`made`, with overshoot beyond black or white not counted as error."""
     beyond = (wanted <= 0) & (made < wanted) | (wanted >= 1) & (made > wanted)
     return torch.where(beyond, wanted, made)

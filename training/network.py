@@ -83,7 +83,9 @@ class Compact(nn.Module):
             return None
         try:
             from training.fast import FastBody, suits
-        except ImportError:  # no numba, or no videnhance
+        except ModuleNotFoundError as exc:
+            if exc.name is None or exc.name.split(".")[0] not in ("numba", "videnhance"):
+                raise
             return None
         if not suits(height, self.sizes):
             return None

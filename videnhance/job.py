@@ -105,7 +105,7 @@ class Job:
     segments: tuple[Segment, ...]
     libraries: Mapping[str, str]
     """Versions of what makes the bits; work of others is not continued."""
-    found: Mapping[str, str] = field(default_factory=dict)
+    found: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What was decided by looking at the recording, and why, by option: for people to read. What
     was decided stands in the stages' own options, and only these are compared."""
     version: str = __version__
@@ -149,7 +149,8 @@ class Job:
             name
             for name in _different(saved, self.table(), "")
             if name not in ("source.path", "output.path")
-            and not name.startswith(("device.tiles", "found"))
+            and not name.startswith("device.tiles")
+            and name.split(".")[0] != "found"
         )
 
 

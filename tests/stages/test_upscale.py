@@ -191,26 +191,18 @@ def test_what_cannot_be_seen_counts_as_live_action() -> None:
     assert Upscale().settle(CLIP, "cpu", LazyLook()).model == "live"
 
 
-def test_how_much_to_restore_follows_the_picture() -> None:
-    clean = resize(photograph(), 96, 128).clip(0, 1)
-    noise = np.random.default_rng(0).normal(0, 0.06, clean.shape).astype(np.float32)
-    found = []
-    for picture in (clean, (clean + noise).clip(0, 1)):
-        look = LazyLook(lambda picture=picture: [picture])  # type: ignore[misc]
-        settled = Upscale(model="live").settle(CLIP, "cpu", look)
-        assert settled.restore is not None
-        assert look.reasons["restore"].startswith(f"{settled.restore:g} (noise and damage of ")
-        found.append(settled.restore)
-    assert found[0] < found[1] == 1
+def test_all_is_restored_unless_said_otherwise() -> None:
+    for given, used in ((None, 1.0), (0.3, 0.3), (0.0, 0.0)):
+        stage = Upscale(model="live", restore=given).settle(CLIP, "cuda", _look(_unseen))
+        assert stage.restore == used
 
 
-def test_a_restoration_that_is_given_is_kept_and_needs_no_look() -> None:
-    settled = Upscale(model="live", restore=0.3).settle(CLIP, "cuda", _look(_unseen))
-    assert settled.restore == 0.3
-
-
-def test_without_a_frame_all_is_restored() -> None:
-    assert Upscale(model="live").settle(CLIP, "cpu", LazyLook()).restore == 1
+def test_a_restoration_that_is_given_asks_for_the_network_that_has_it() -> None:
+    look = _look(_unseen)
+    assert Upscale(restore=0.3).settle(CLIP, "cpu", look).model == "live"
+    assert look.reasons == {"model": "live (--restore works with it)"}
+    with pytest.raises(UsageError, match="on a CPU or CUDA"):
+        Upscale(restore=0.3).settle(CLIP, "vulkan", _look(_unseen))
 
 
 @pytest.mark.parametrize("model", ["realesr-animevideov3", "mine.pth"])
@@ -234,6 +226,11 @@ def test_only_the_first_pass_restores() -> None:
 
 
 def test_what_is_neither_enlarged_nor_restored_passes_untouched() -> None:
+    for ignored in ({"temporal": "steady"}, {"reuse_quality": 46.0}):
+        with pytest.raises(UsageError, match="--restore 0 at the source's size"):
+            Upscale(model="live", scale=1, restore=0.0, **ignored).settle(  # type: ignore[arg-type]
+                CLIP, "cpu", LazyLook()
+            )
     stage = Upscale(model="live", scale=1, restore=0.0)
     assert stage.settle(CLIP, "cpu", LazyLook()).models(CLIP) == ()
     frame = _frame(-0.1, 1.1)

@@ -305,6 +305,7 @@ def test_our_convolutions_train_as_those_of_pytorch(channels, batch):
             network._own = lambda features: None
         made = network(images, dials)
         (made * change).sum().backward()
+        assert network._fast, "our own convolutions did not run"
         results.append((made.detach(), [p.grad.clone() for p in network.parameters()]))
     assert torch.allclose(results[0][0], results[1][0], atol=1e-4)
     for own, torchs in zip(results[0][1], results[1][1], strict=True):

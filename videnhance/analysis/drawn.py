@@ -66,7 +66,7 @@ def judge(frames: Sequence[Image]) -> Verdict:
     """
     measured = [found for frame in frames if (found := features(frame)) is not None]
     if not measured:
-        reason = "taken for live action: nothing to see in the frames looked at"
+        reason = "live action assumed: the sampled frames are empty"
         return Verdict(False, 0.0, 0.0, reason)
     scores = sorted(float(found @ _WEIGHTS + _OFFSET) for found in measured)
     score = scores[(len(scores) - 1) // 2]

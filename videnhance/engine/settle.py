@@ -60,7 +60,7 @@ def settle(
             if tile is not None:
                 tiles[model] = tile
         clip = after
-    return Settled(tuple(settled), clip, models, tiles, look.reasons)
+    return Settled(tuple(settled), clip, models, tiles, dict(look.reasons))
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:

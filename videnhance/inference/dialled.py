@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,9 +30,11 @@ class DialledCompact(nn.Module):
                 break
             self._slopes.append(_fixed(state[f"body.{index + 1}.weight"]))
         into, out = self._weights[0].shape[1], self._weights[-1].shape[0]
-        self._unshuffle, self._factor = (round((count / 3) ** 0.5) for count in (into, out))
+        self._unshuffle, self._factor = (round((planes / 3) ** 0.5) for planes in (into, out))
         ends = 3 * self._unshuffle**2, 3 * self._factor**2
-        if ends != (into, out) or self._factor % self._unshuffle:
+        if any(a.shape[0] != b.shape[1] for a, b in pairwise(self._weights)):
+            raise ValueError("the layers do not fit together")
+        if ends != (into, out) or self._factor % self._unshuffle or self._unshuffle > 2:
             raise ValueError("not a network that turns an RGB image into an RGB image")
         self.scale = self._factor // self._unshuffle
         """Output size over input size, per axis."""

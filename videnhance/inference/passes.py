@@ -13,8 +13,8 @@ class Passes:
     """At least one network, the first given the image, the last giving the result."""
 
     def __init__(self, networks: Sequence[Model], restore: float | None = None) -> None:
-        """`restore` is what the first network's dial is set to, None where it has none; what is
-        left then, those behind it shall keep."""
+        """`restore` is what the first network's dial is set to, None where it has none. Later
+        networks run at 0, so that what the first one left is kept."""
         self._earlier = networks[:-1]
         self._last = networks[-1]
         first = 1.0 if restore is None else restore

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
 from videnhance.core import ClipInfo, Frame, Image, Knob, Look, Model, Runtime, UsageError
-from videnhance.stages.choosing import DRAWN, network_for, restoration_for
+from videnhance.stages.choosing import DRAWN, LIVE, network_for
 
 if TYPE_CHECKING:
     from videnhance.inference.passes import Passes
@@ -20,6 +20,8 @@ T = TypeVar("T")
 # Kernels, inference and temporal are imported where they are used: help pages import this module.
 
 _USUAL_SCALE = 2.0
+_USUAL_RESTORATION = 1.0
+"""The network removes what it takes for damage, and leaves clean recordings alone; see ADR 6."""
 _LARGEST_SCALE = 8
 _GREY = 1 / 1024
 
@@ -42,7 +44,7 @@ class Upscale:
         Knob(
             "a model's name (see `videnhance models`) or a weight file "
             "(.pth, .safetensors, .param); auto looks at a few frames and takes live for live "
-            "action and realesr-animevideov3 for drawn pictures"
+            "action and realesr-animevideov3 for drawn pictures, which on Vulkan is taken for all"
         ),
     ] = "auto"
     scale: Annotated[
@@ -57,8 +59,8 @@ class Upscale:
     restore: Annotated[
         float | None,
         Knob(
-            "share of noise and damage that the network removes, where it has a dial for that "
-            "(live); by what is seen in a few frames where not given",
+            "share of noise and damage to remove, 1 where not given; for models that have a dial "
+            "for it (live)",
             0,
             1,
         ),
@@ -126,58 +128,76 @@ class Upscale:
                     f"--height {self.height} is {factor:.2f} times the source's {clip.height}; "
                     f"it must lie between 1 and {_LARGEST_SCALE} times."
                 )
-        model = self.model
-        if model == "auto":
-            # Without strength no network runs.
-            model = DRAWN if self.strength == 0 else network_for(device_kind, look)
+        model = self._network(device_kind, look) if self.model == "auto" else self.model
         if not is_path(model):
             cards.resolve(model)
         scale = self.scale
         if scale is None and self.height is None:
             scale = _USUAL_SCALE
+        settled = replace(self, model=model, scale=scale)
+        settled = replace(settled, restore=settled._restoration(clip))
+        idle = settled._idle(clip)
         temporal = self.temporal
-        if temporal == "auto" and self.strength == 0:
+        if temporal == "auto" and idle:
             temporal = "off"
         elif temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
-        self._refuse_ignored(temporal)
-        settled = replace(self, model=model, scale=scale, temporal=temporal)
-        settled = replace(settled, restore=settled._restoration(model, clip, look))
-        if not settled.models(clip):
-            settled = replace(settled, temporal="off")
-        return settled
+        self._refuse_ignored(temporal, idle)
+        return replace(settled, temporal=temporal)
 
-    def _restoration(self, model: str, clip: ClipInfo, look: Look) -> float | None:
+    def _network(self, device_kind: str, look: Look) -> str:
+        """The default network."""
+        if self.strength == 0:
+            return DRAWN  # none runs
+        if self.restore is not None and device_kind != "vulkan":
+            look.found("model", f"{LIVE} (--restore works with it)")
+            return LIVE
+        return network_for(device_kind, look)
+
+    def _restoration(self, clip: ClipInfo) -> float | None:
         """How much to restore; None where the network has no dial. Raises UsageError."""
         from videnhance.inference import cards
         from videnhance.inference.loading import is_path
 
         if self.restore is not None and self.strength == 0:
-            raise self._without_network("--restore")
-        ratio = self.output(clip).height / clip.height
-        if is_path(model) or not cards.resolve(model, ratio).restores:
+            raise self._without_network("--restore", "--strength 0")
+        first = self.model if is_path(self.model) else self._cascade(clip)[0]
+        if is_path(first) or not cards.resolve(first).restores:
             if self.restore is None:
                 return None
             able = sorted({card.family for card in cards.all_cards().values() if card.restores})
             raise UsageError(
-                f"--restore does nothing with {model}, which has no dial for it; leave it out, of "
-                f"a preset too, or use --model {' or '.join(able)}."
+                f"--restore does nothing with {self.model}, which has no dial for it; leave it "
+                f"out, of a preset too, or use --model {' or '.join(able)} on a CPU or CUDA."
             )
-        if self.restore is not None or self.strength == 0:
-            return self.restore
-        return restoration_for(cards.resolve(model, ratio).id, look)
+        if self.strength == 0:
+            return None
+        return _USUAL_RESTORATION if self.restore is None else self.restore
 
-    def _refuse_ignored(self, temporal: str) -> None:
-        if self.strength == 0 and temporal != "off":
-            raise self._without_network(f"--temporal {temporal}")
+    def _cascade(self, clip: ClipInfo) -> tuple[str, ...]:
+        """Cards of the networks that reach the output's size together."""
+        return _passes(self.model, self.output(clip).height / clip.height)
+
+    def _idle(self, clip: ClipInfo) -> str:
+        """The options with which no network runs; empty where one does."""
+        if self.strength == 0:
+            return "--strength 0"
+        out = self.output(clip)
+        if self.restore == 0 and (out.width, out.height) == (clip.width, clip.height):
+            return "--restore 0 at the source's size"
+        return ""
+
+    def _refuse_ignored(self, temporal: str, idle: str) -> None:
+        if idle and temporal != "off":
+            raise self._without_network(f"--temporal {temporal}", idle)
         meant = {
             "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
             "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
         }
         chosen = ", which auto has chosen" if self.temporal == "auto" else ""
         for mode, (flag, given) in meant.items():
-            if given and self.strength == 0:
-                raise self._without_network(flag)
+            if given and idle:
+                raise self._without_network(flag, idle)
             if given and mode != temporal:
                 raise UsageError(
                     f"{flag} does nothing with --temporal {temporal}{chosen}; "
@@ -185,9 +205,9 @@ class Upscale:
                 )
 
     @staticmethod
-    def _without_network(flag: str) -> UsageError:
+    def _without_network(flag: str, idle: str) -> UsageError:
         return UsageError(
-            f"{flag} does nothing with --strength 0, where no network runs; "
+            f"{flag} does nothing with {idle}, where no network runs; "
             "leave one of them out, of a preset too."
         )
 
@@ -207,14 +227,9 @@ class Upscale:
         where nothing is enlarged and nothing restored."""
         from videnhance.inference.loading import is_path
 
-        if self.strength == 0:
+        if self._idle(clip):
             return ()
-        if is_path(self.model):
-            return (self.model,)
-        out = self.output(clip)
-        if self.restore == 0 and (out.width, out.height) == (clip.width, clip.height):
-            return ()  # neither to enlarge nor to restore
-        return _passes(self.model, self.output(clip).height / clip.height)
+        return (self.model,) if is_path(self.model) else self._cascade(clip)
 
     def students(self, clip: ClipInfo) -> tuple[str, ...]:
         """Its models, where most frames are left to their students."""

@@ -20,13 +20,14 @@ class Part:
     def grown(self, by: int, height: int, width: int) -> Part:
         """With a margin, within the frame.
 
-        Its sides lie on even numbers, for some networks take pixels in pairs, or on the frame's.
+        Its sides are multiples of 4, or those of the frame: some networks take pixels in pairs, and
+        the second of two does so after the first has enlarged by 1.5, say.
         """
         return Part(
-            max(0, self.top - by) // 2 * 2,
-            max(0, self.left - by) // 2 * 2,
-            min(height, -(-(self.bottom + by) // 2) * 2),
-            min(width, -(-(self.right + by) // 2) * 2),
+            max(0, self.top - by) // 4 * 4,
+            max(0, self.left - by) // 4 * 4,
+            min(height, -(-(self.bottom + by) // 4) * 4),
+            min(width, -(-(self.right + by) // 4) * 4),
         )
 
     @property

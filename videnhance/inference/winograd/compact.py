@@ -1,7 +1,7 @@
 """Compact networks: Real-ESRGAN's (SRVGGNetCompact), the one of its video models, and our own.
 
 Ours read pixels unshuffled by 2: at half the size, layers have twice the channels for the same work
-and see twice as far. Their biases depend on a dial, bias + dial · (what it adds).
+and see twice as far. A layer's bias is `bias` + restore · `dial`.
 """
 
 from __future__ import annotations
