@@ -10,18 +10,34 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from videnhance.core import ChromaLocation, Colour, Matrix
+from videnhance.media.pixels import from_image, to_image
+
 Coded = NDArray[np.uint8]
 """RGB, (H, W, 3), 8 bits."""
 
 
+def _colour(pix_fmt: str) -> Colour:
+    """That of old recordings; MJPEG's has full range."""
+    full = pix_fmt.startswith("yuvj")
+    location = ChromaLocation.CENTER if full else ChromaLocation.LEFT
+    return Colour(Matrix.SMPTE170M, full, chroma_location=location)
+
+
+def _frame(pixels: Coded, pix_fmt: str) -> av.VideoFrame:
+    # FFmpeg's own quick conversion darkens by a code value, which a network learns to undo.
+    image = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / np.float32(255)
+    return from_image(image, pix_fmt, _colour(pix_fmt))
+
+
+def _pixels(frame: av.VideoFrame) -> Coded:
+    image = to_image(frame, _colour(frame.format.name))
+    return np.rint(255 * image.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)
+
+
 def planar(frames: Sequence[Coded]) -> list[Coded]:
     """What 8 bits and half the colour (4:2:0) leave, without any compression."""
-    return [
-        av.VideoFrame.from_ndarray(frame, format="rgb24")
-        .reformat(format="yuv420p")
-        .to_ndarray(format="rgb24")
-        for frame in frames
-    ]
+    return [_pixels(_frame(frame, "yuv420p")) for frame in frames]
 
 
 def coded(
@@ -44,9 +60,8 @@ def coded(
         encoder.gop_size = int(rng.choice([1, 12]))
     packets = []
     for number, pixels in enumerate(frames):
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        frame = frame.reformat(format=encoder.pix_fmt)
-        frame.pts = number
+        frame = _frame(pixels, encoder.pix_fmt)
+        frame.pts, frame.time_base = number, encoder.time_base
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     decoder: Any = av.CodecContext.create(codec, "r")
@@ -56,4 +71,4 @@ def coded(
     shown = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
     if len(shown) != len(frames):
         raise RuntimeError(f"{codec} gave {len(shown)} frames for {len(frames)}")
-    return [frame.to_ndarray(format="rgb24") for frame in shown]
+    return [_pixels(frame) for frame in shown]

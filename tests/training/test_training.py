@@ -281,6 +281,15 @@ def test_codecs_lose_more_at_worse_quality(photographs, codec):
     assert 0 < errors[0] < errors[1]
 
 
+@pytest.mark.parametrize("codec", ["", "h264", "mpeg2video", "mpeg4", "mjpeg"])
+def test_codecs_neither_darken_nor_tint(photographs, codec):
+    frames = photographed(sorted(photographs.iterdir())[0], 64, 3, np.random.default_rng(1))
+    pixels = [np.rint(frame * 255).clip(0, 255).astype(np.uint8) for frame in frames]
+    made = codecs.coded(pixels, codec, 4, np.random.default_rng(2)) if codec else None
+    change = np.stack(made or codecs.planar(pixels)).astype(float) - np.stack(pixels)
+    assert np.abs(change.mean((0, 1, 2))).max() < 0.25
+
+
 def test_cuts_from_recordings_are_their_frames(clips):
     frames = recorded(sorted(clips.iterdir())[0], 64, 3, np.random.default_rng(0))
     levels = [float(frame.mean()) * 255 for frame in frames]
