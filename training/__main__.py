@@ -85,8 +85,6 @@ def _examples(recipe: Recipe, args: argparse.Namespace) -> tuple[Path, Path]:
     counts = (args.recordings or recipe.recordings, recipe.validation)
     quality = _CARRIED_QUALITY if args.carry else None
     for part, path in enumerate(paths):
-        if path.is_file():
-            continue
         request = Request(
             tuple(photographs[part]),
             tuple(clips[part]),
@@ -96,7 +94,10 @@ def _examples(recipe: Recipe, args: argparse.Namespace) -> tuple[Path, Path]:
             recipe.examples_seed + part,
             recipe.teacher,
         )
-        make(request, path, quality)
+        if not path.is_file():
+            make(request, path, quality)
+        elif read(path).about != request.about:
+            raise SystemExit(f"{path} was made of something else; move it away to make it anew.")
     return paths
 
 

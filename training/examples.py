@@ -59,6 +59,13 @@ class Request:
     """Card of the network whose answer takes the place of the truth."""
     clip_share: float = 0.3
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a file of examples says of itself."""
+        paths = {"photographs": self.photographs, "clips": self.clips}
+        names = {name: [path.name for path in listed] for name, listed in paths.items()}
+        return asdict(self) | names
+
 
 def make(request: Request, path: Path, quality: int | None = None) -> None:
     """Make examples on all cores and write them to `path`.
@@ -81,10 +88,6 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
                 packed["truth"].append(truth)
             if number % 100 == 99:
                 print(f"{number + 1} of {request.count} recordings", flush=True)
-    about = asdict(request) | {
-        name: [path.name for path in paths]
-        for name, paths in (("photographs", request.photographs), ("clips", request.clips))
-    }
     arrays: dict[str, Any] = {}
     for name, pictures in packed.items():
         if quality is None:
@@ -93,7 +96,7 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
         coded = [_coded(picture, quality if name == "truth" else None) for picture in pictures]
         arrays[name] = np.frombuffer(b"".join(coded), np.uint8)
         arrays[f"{name}_ends"] = np.cumsum([len(one) for one in coded])
-    header = json.dumps({"scale": request.scale, "kinds": kinds, "about": about})
+    header = json.dumps({"scale": request.scale, "kinds": kinds, "about": request.about})
     with path.with_suffix(".part").open("wb") as file:
         np.savez(file, header=np.array(header), **arrays)
     path.with_suffix(".part").replace(path)
@@ -102,7 +105,7 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
 def read(path: Path) -> Examples:
     """Read a file of examples. Raises SystemExit where it is none."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as raw, np.load(raw) as file:
             header = json.loads(str(file["header"]))
             parts = [_unpacked(file, name) for name in ("damaged", "plain", "truth")]
     except (OSError, ValueError, KeyError, BadZipFile) as exc:

@@ -215,6 +215,19 @@ def test_prepared_examples_are_enough(photographs, clips, tmp_path):
     assert (tmp_path / "out" / "tiny.safetensors").is_file()
 
 
+def test_examples_of_something_else_are_refused(trained, photographs):
+    work, _ = trained
+    done = train(photographs, work, "--steps", "3")  # without the clips
+    assert done.returncode == 1
+    assert "was made of something else" in done.stderr
+
+
+def test_what_is_no_file_of_examples_is_an_error(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(SystemExit, match="holds no examples"):
+        examples.read(tmp_path / "a.npz")
+
+
 def test_a_carried_file_holds_nearly_the_same(photographs, tmp_path):
     paths = sorted(photographs.iterdir())
     examples.make(request(paths), tmp_path / "plain.npz")
