@@ -90,7 +90,7 @@ def test_titles_do_not_outvote_the_film() -> None:
 def test_where_nothing_is_seen_it_counts_as_live_action(frames: list[Image]) -> None:
     verdict = judge(frames)
     assert not verdict.drawn
-    assert verdict.reason == "taken for live action: nothing to see in the frames looked at"
+    assert verdict.reason == "live action assumed: the sampled frames are empty"
 
 
 def test_the_verdict_tells_its_figures() -> None:

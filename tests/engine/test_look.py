@@ -207,7 +207,7 @@ def test_frames_of_ones_own_are_looked_at_and_none_is_lost(count: int) -> None:
     )
     name, text = told[0]
     assert name == "model"
-    assert text.startswith(DRAWN if count else "live (taken for live action")
+    assert text.startswith(DRAWN if count else "live (live action assumed")
     assert [frame.pts for frame in made] == list(range(count))
 
 
