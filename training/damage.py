@@ -14,7 +14,7 @@ from training.codecs import Coded, coded, planar
 
 Rng = np.random.Generator
 
-KINDS = {"clean": 0.16, "web": 0.3, "film": 0.24, "tape": 0.18, "dark": 0.12}
+KINDS = {"clean": 0.22, "web": 0.28, "film": 0.22, "tape": 0.16, "dark": 0.12}
 """What recordings are made, and how often."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
