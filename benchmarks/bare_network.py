@@ -3,7 +3,7 @@
     python bare_network.py CLIP MODEL SCALE
 
 Prints one line of JSON: the seconds from the first frame's start to the last frame's end (and the
-processor time in them), after one frame of warm-up, on as many threads as the model asks for.
+processor time in them), after one frame of preroll, on as many threads as the model asks for.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from clip import decode_rgb
 
 from videnhance.core import Image
-from videnhance.inference import CPU, load_model
+from videnhance.inference import CPU, load_network
 
 
 def main(clip: str, name: str, scale: str) -> None:
-    model = load_model(name, device=CPU, scale=float(scale))
+    model = load_network(name, device=CPU, scale=float(scale))
     pictures = decode_rgb(Path(clip))
     images: list[Image] = [
         np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255)
@@ -30,7 +30,7 @@ def main(clip: str, name: str, scale: str) -> None:
     ]
 
     def enlarge(image: Image) -> tuple[int, ...]:
-        return model([image])[0].shape
+        return model(image).shape
 
     expected = (3, model.scale * images[0].shape[1], model.scale * images[0].shape[2])
     enlarge(images[0])

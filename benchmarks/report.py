@@ -52,7 +52,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"{clip['width']}×{clip['height']}, {frames} frames, ×2; median (lowest–highest) of "
-        f"{result['rounds']} interleaved rounds after a warm-up.",
+        f"{result['rounds']} interleaved rounds after a preroll.",
         "",
         "| | settings | whole job, frames/s | network alone, frames/s | processor ms/frame "
         "| videnhance is faster by | PSNR to `--temporal off` |",

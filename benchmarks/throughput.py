@@ -72,7 +72,7 @@ def rounds(count: int, size: int) -> Iterator[list[int]]:
 def race(
     field: Sequence[Contestant], source: Path, folder: Path, count: int
 ) -> list[dict[str, Any]]:
-    """Interleaved whole jobs and bare networks of all contestants; one warm-up round first."""
+    """Interleaved whole jobs and bare networks of all contestants; one preroll round first."""
     results: list[dict[str, Any]] = [{"jobs": [], "bares": []} for _ in field]
     for number, order in enumerate(rounds(count + 1, len(field))):
         for index in order:
@@ -80,7 +80,7 @@ def race(
             whole = job(contestant, source, folder / f"output-{index}.mp4")
             alone = bare(contestant, source)
             say(
-                f"{'warm-up' if number == 0 else f'round {number}'}: {contestant.name}: "
+                f"{'preroll' if number == 0 else f'round {number}'}: {contestant.name}: "
                 f"{whole['seconds']:.2f} s whole, {alone['seconds']:.2f} s bare"
             )
             if number:
@@ -113,7 +113,7 @@ def arguments() -> argparse.Namespace:
     add("--clip", type=Path, help="a clip of your own instead of the one made here")
     add("--frames", type=int, default=48, help="length of the clip made here (default 48)")
     add("--size", default="320x180", help="its size (default 320x180)")
-    add("--rounds", type=int, default=5, help="measured rounds, after a warm-up (default 5)")
+    add("--rounds", type=int, default=5, help="measured rounds, after a preroll (default 5)")
     add("--long", type=int, default=0, metavar="FRAMES", help="also measure our overhead on this")
     add("--memory", action="store_true", help="also measure memory on a short and a long clip")
     contestants.add_peers(parser)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videnhance.core import Knob, UsageError
+from videnhance.core import Option, UsageError
 from videnhance.job import settings, sort_options
 from videnhance.media.encoding import EncodeOptions
 from videnhance.options import checked, declared, layered, presets, read_preset
@@ -23,11 +23,11 @@ class Shades:
     flag_prefix: ClassVar[str] = "shade-"
     not_an_option: ClassVar[int] = 1
 
-    depth: Annotated[float, Knob("how dark", min=0, max=2)] = 0.5
-    count: Annotated[int | None, Knob("how many", min=1)] = None
-    kind: Annotated[str, Knob("which", choices=("soft", "hard"))] = "soft"
-    on_top: Annotated[bool, Knob("above")] = False
-    extra: Annotated[tuple[str, ...], Knob("more")] = ()
+    depth: Annotated[float, Option("how dark", min=0, max=2)] = 0.5
+    count: Annotated[int | None, Option("how many", min=1)] = None
+    kind: Annotated[str, Option("which", choices=("soft", "hard"))] = "soft"
+    on_top: Annotated[bool, Option("above")] = False
+    extra: Annotated[tuple[str, ...], Option("more")] = ()
 
 
 def test_declarations_are_read_in_order() -> None:

@@ -169,16 +169,16 @@ def _taught(recording: Recording, teacher: str) -> Recording:
     for shown in _SHOWN:
         plain[shown] = recording.damaged[shown].astype(np.float32) / np.float32(255)
         image = np.ascontiguousarray(plain[shown].transpose(2, 0, 1))
-        (made,) = _loaded(teacher)([image])
+        made = _loaded(teacher)(image)
         truth[shown] = made.transpose(1, 2, 0)
     return replace(recording, plain=plain, truth=truth)
 
 
 @cache
 def _loaded(card: str) -> Model:
-    from videnhance.inference import CPU, load_model
+    from videnhance.inference import CPU, load_network
 
-    return load_model(card, device=CPU)
+    return load_network(card, device=CPU)
 
 
 def _cut(picture: Any, top: int, left: int, side: int) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from videnhance.engine.enhance import enhance
     from videnhance.engine.judging import Measure
     from videnhance.engine.result import Result
-    from videnhance.media.verify import Proof, verify
+    from videnhance.media.verify import VerificationReport, verify
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _HOMES = {
     "videnhance.engine": ("Result", "enhance", "enhance_frames"),
     "videnhance.engine.compare": ("Comparison", "compare"),
     "videnhance.engine.judging": ("Measure",),
-    "videnhance.media.verify": ("Proof", "verify"),
+    "videnhance.media.verify": ("VerificationReport", "verify"),
 }
 
 __all__ = [
@@ -53,11 +53,11 @@ __all__ = [
     "InputError",
     "Interrupted",
     "Measure",
-    "Proof",
     "ResourceError",
     "Result",
     "UsageError",
     "VerificationError",
+    "VerificationReport",
     "VidenhanceError",
     "compare",
     "enhance",

@@ -162,20 +162,23 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Knob:
-    """The declaration of one option, put beside its type as ``Annotated[float, Knob(...)]``.
+class Option:
+    """The declaration of one option, put beside its type as ``Annotated[float, Option(...)]``.
 
     From it come the flag, the TOML key, the help and the check of bounds, wherever a value
-    came from. `choices` restricts strings; `min` and `max` are inclusive.
+    came from. `choices` restricts strings; `min` and `max` are inclusive. `only` names another
+    option of the same stage and the value of it without which this one does nothing: giving it
+    with another value is an error.
     """
 
     help: str
     min: float | None = None
     max: float | None = None
     choices: tuple[str, ...] = ()
+    only: tuple[str, str] | None = None
 
 
-class Model(Protocol):
+class Network(Protocol):
     """A loaded network for images of any size; padding, tiling and memory are its business."""
 
     @property
@@ -189,14 +192,14 @@ class Model(Protocol):
         ...
 
     @property
-    def reach(self) -> int:
-        """Input pixels around a part that it must see for the part to come out as in the whole,
-        to 45 dB."""
+    def receptive_field(self) -> int:
+        """Margin in input pixels with which a crop comes out as it does in the whole image, to
+        45 dB."""
         ...
 
     @property
-    def faithful(self) -> bool:
-        """Whether it restores what was there, rather than inventing what might have been."""
+    def psnr_oriented(self) -> bool:
+        """Whether it was trained for PSNR, rather than to look sharp."""
         ...
 
     @property
@@ -204,17 +207,13 @@ class Model(Protocol):
         """How many calls at once use the device best (1 where the device is filled by one)."""
         ...
 
-    @property
-    def batch(self) -> int:
-        """How many images of one size a call should carry to use the device best."""
-        ...
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
+        """Make a picture (3, scale·H, scale·W) within 0..1 of what the network's card asks for.
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
-        """Enlarge images (3, H, W) within 0..1 to (3, scale·H, scale·W) within 0..1.
-
-        `restore` is how much of noise and damage to remove, 0..1, where the network has a dial.
-        Gives the same bits for the same image whatever `images` it came with and however
-        many calls run at once. Raises ResourceError when even the smallest tile does not fit.
+        `inputs` are arrays (C, H, W) within 0..1 of one size. `restore` is how much of noise and
+        damage to remove, 0..1, where the network has a dial. The same inputs give the same bits
+        however many calls run at once. Raises ResourceError when even the smallest tile does not
+        fit.
         """
         ...
 
@@ -241,12 +240,8 @@ class Map(Protocol):
 class Runtime(Protocol):
     """What a running stage may ask of its surroundings."""
 
-    def model(self, model_id: str) -> Model:
-        """Load the model of that id (or path), once per job."""
-        ...
-
-    def student(self, model_id: str) -> Model | None:
-        """Load the small network distilled from a model, once per job; None where there is none."""
+    def network(self, model_id: str) -> Network:
+        """Load the network of that card (or path), once per job."""
         ...
 
     @property
@@ -304,21 +299,21 @@ class Stage(Protocol):
 
     @property
     def lookahead(self) -> int:
-        """Frames it must see after frame n before n can leave; asked of a settled stage."""
+        """Frames it must see after frame n before n can leave; asked of a resolved stage."""
         ...
 
     @property
-    def warmup(self) -> int:
-        """Frames before a segment's start that settle its state to what an uncut run has."""
+    def preroll(self) -> int:
+        """Frames before a segment's start that brings its state to what an uncut run has."""
         ...
 
     @property
-    def runout(self) -> int:
+    def postroll(self) -> int:
         """Frames after a segment's end that it wants to see, so that the segment's last frames
         are what an uncut run has."""
         ...
 
-    def settle(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
+    def resolve(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with everything decided that was left to the program.
 
         `device_kind` is "cpu", "cuda" or "vulkan". `look` shows a few frames of the recording;
@@ -327,16 +322,17 @@ class Stage(Protocol):
         """
         ...
 
+    def on(self, clip: ClipInfo) -> bool:
+        """Whether a resolved stage changes anything; one that does not is left out of the job."""
+        ...
+
     def output(self, clip: ClipInfo) -> ClipInfo:
-        """What becomes of size and rate, of a settled stage."""
+        """What becomes of size and rate, of a resolved stage."""
         ...
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
-        """Models that it will load, so that weights are checked before work begins."""
-        ...
-
-    def students(self, clip: ClipInfo) -> tuple[str, ...]:
-        """Those of its models whose students it will load, where they have one."""
+        """Cards (or paths) of the networks it will load, so that weights are checked before work
+        begins."""
         ...
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:

@@ -18,7 +18,7 @@ from videnhance.core import ClipInfo, Options, Stage, UsageError
 from videnhance.media.encode import Encoding
 from videnhance.media.encoding import EncodeOptions
 from videnhance.media.timeline import Segment
-from videnhance.options import checked, declared, layered, read_preset, unknown
+from videnhance.options import checked, declared, in_use, layered, read_preset, unknown
 from videnhance.stages import STAGES
 
 _OWNERS = {**{stage.name: stage for stage in STAGES}, "encode": EncodeOptions}
@@ -31,6 +31,8 @@ class Settings:
 
     stages: tuple[Stage, ...]
     encode: EncodeOptions
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the options that the user gave, by table, in a preset or otherwise."""
 
 
 def settings(preset: str | None = None, given: Mapping[str, Options] | None = None) -> Settings:
@@ -47,7 +49,8 @@ def settings(preset: str | None = None, given: Mapping[str, Options] | None = No
         {table: checked(_OWNERS[table], values) for table, values in (given or {}).items()},
     )
     stages = tuple(stage(**merged.get(stage.name, {})) for stage in STAGES)
-    return Settings(stages, EncodeOptions(**merged.get("encode", {})))
+    given_names = {table: frozenset(values) for table, values in merged.items()}
+    return Settings(stages, EncodeOptions(**merged.get("encode", {})), given_names)
 
 
 def sort_options(options: Options) -> dict[str, Options]:
@@ -73,7 +76,7 @@ def sort_options(options: Options) -> dict[str, Options]:
 def library_versions() -> dict[str, str]:
     """Installed versions of everything that decides the bits of an output."""
     found = {}
-    for name in ("av", "numpy", "ncnn", "numba", "torch"):
+    for name in ("av", "numpy", "opencv-python-headless", "ncnn", "numba", "torch", "spandrel"):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
@@ -96,6 +99,8 @@ class Job:
     """Whether the user lets go what the container cannot hold."""
     device: str
     stages: tuple[Stage, ...]
+    encode: EncodeOptions
+    """What was asked of the encoder; `encoding` is what came of it."""
     encoding: Encoding
     clip: ClipInfo
     """What goes into the encoder."""
@@ -122,16 +127,17 @@ class Job:
                 "width": self.clip.width, "height": self.clip.height,
             },
             "device": {"kind": self.device, "tiles": dict(self.tiles)},
-            **{stage.name: _values(stage) for stage in self.stages},
+            **{stage.name: _set(in_use(stage)) for stage in self.stages},
             "found": dict(self.found),
-            "encode": {
+            "encode": _set(in_use(self.encode)),
+            "encoding": {
                 "encoder": self.encoding.encoder,
                 "pix_fmt": self.encoding.pix_fmt,
                 "options": dict(self.encoding.options),
                 "colour": dataclasses.asdict(self.clip.colour),
             },
             "models": {model: dict(files) for model, files in self.models.items()},
-            "segments": [_values(segment) for segment in self.segments],
+            "segments": [_set(dataclasses.asdict(segment)) for segment in self.segments],
         }  # fmt: skip
 
     def with_tiles(self, tiles: Mapping[str, int]) -> Job:
@@ -162,9 +168,9 @@ def read_saved(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _values(instance: Any) -> dict[str, Any]:
-    """Fields as TOML can hold them: it has no null, so what is undecided is left out."""
-    return {k: v for k, v in dataclasses.asdict(instance).items() if v is not None}
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as TOML can hold them: it has no null, so what is not set is left out."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _different(old: Any, new: Any, name: str) -> list[str]:

@@ -7,12 +7,12 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videnhance.core import Knob, Options, UsageError
+from videnhance.core import Option, Options, UsageError
 from videnhance.resources import folder
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -20,8 +20,8 @@ _KINDS[tuple] = "a list of texts"
 
 
 @dataclass(frozen=True)
-class Option:
-    """One declared option: a dataclass field with a Knob."""
+class DeclaredOption:
+    """A dataclass field that is annotated with an `Option`."""
 
     name: str
     flag: str
@@ -30,23 +30,23 @@ class Option:
     """bool, int, float, str, or tuple for a list of strings."""
     optional: bool
     default: Any
-    knob: Knob
+    declaration: Option
 
     @property
     def help(self) -> str:
         """The declared sentence with bounds and default."""
-        parts = [self.knob.help]
-        if self.knob.choices:
-            parts.append(f"one of {', '.join(self.knob.choices)}")
-        if self.knob.min is not None and self.knob.max is not None:
-            parts.append(f"{self.knob.min:g} to {self.knob.max:g}")
+        parts = [self.declaration.help]
+        if self.declaration.choices:
+            parts.append(f"one of {', '.join(self.declaration.choices)}")
+        if self.declaration.min is not None and self.declaration.max is not None:
+            parts.append(f"{self.declaration.min:g} to {self.declaration.max:g}")
         if self.default not in (None, ()):
             shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
             parts.append(f"default {shown}")
         return "; ".join(parts)
 
 
-def declared(owner: type[Any]) -> tuple[Option, ...]:
+def declared(owner: type[Any]) -> tuple[DeclaredOption, ...]:
     """The options of a dataclass, a stage or EncodeOptions, in their order."""
     hints = typing.get_type_hints(owner, include_extras=True)
     found = []
@@ -55,10 +55,10 @@ def declared(owner: type[Any]) -> tuple[Option, ...]:
         if typing.get_origin(hint) is not typing.Annotated:
             continue
         kind, *marks = typing.get_args(hint)
-        knob = next(mark for mark in marks if isinstance(mark, Knob))
+        declaration = next(mark for mark in marks if isinstance(mark, Option))
         plain, optional = _plain(kind)
         flag = f"--{owner.flag_prefix}{field.name.replace('_', '-')}"
-        found.append(Option(field.name, flag, plain, optional, field.default, knob))
+        found.append(DeclaredOption(field.name, flag, plain, optional, field.default, declaration))
     return tuple(found)
 
 
@@ -86,8 +86,8 @@ def checked(owner: type[Any], values: Mapping[str, Any], table: str = "") -> Opt
     return found
 
 
-def _checked(option: Option, value: Any, name: str) -> Any:
-    knob = option.knob
+def _checked(option: DeclaredOption, value: Any, name: str) -> Any:
+    declaration = option.declaration
     if value is None and option.optional:
         return None
     if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -98,22 +98,50 @@ def _checked(option: Option, value: Any, name: str) -> Any:
         return tuple(value)
     if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
         raise UsageError(f"{name} must be {_KINDS[option.kind]}, not {value!r}.")
-    if knob.choices and value not in knob.choices:
-        raise UsageError(unknown(f"value {value!r} of {name}", value, knob.choices))
-    below = knob.min is not None and not value >= knob.min
-    above = knob.max is not None and not value <= knob.max
+    if declaration.choices and value not in declaration.choices:
+        raise UsageError(unknown(f"value {value!r} of {name}", value, declaration.choices))
+    below = declaration.min is not None and not value >= declaration.min
+    above = declaration.max is not None and not value <= declaration.max
     if below or above:
         shown = f"{value:g}" if isinstance(value, float) else value
-        raise UsageError(f"{name} is {shown}; it must {_bounds(knob)}.")
+        raise UsageError(f"{name} is {shown}; it must {_bounds(declaration)}.")
     return value
 
 
-def _bounds(knob: Knob) -> str:
-    if knob.min is None:
-        return f"be at most {knob.max:g}"
-    if knob.max is None:
-        return f"be at least {knob.min:g}"
-    return f"lie between {knob.min:g} and {knob.max:g}"
+def refuse_ignored(asked: Any, resolved: Any, given: Collection[str]) -> None:
+    """Raise UsageError for an option that was given but does nothing, as others were resolved.
+
+    `asked` is the owner of the options as the user wanted it, `resolved` the same with everything
+    decided; `given` are the names of the options that the user gave, in whatever way.
+    """
+    options = {option.name: option for option in declared(type(resolved))}
+    for name in given:
+        only = options[name].declaration.only
+        if only is None or getattr(resolved, only[0]) == only[1]:
+            continue
+        needed, value = options[only[0]], getattr(resolved, only[0])
+        chosen = ", which auto has chosen" if getattr(asked, only[0]) == "auto" else ""
+        raise UsageError(
+            f"{options[name].flag} does nothing with {needed.flag} {value}{chosen}; "
+            f"leave it out, of a preset too, or use {needed.flag} {only[1]}."
+        )
+
+
+def in_use(owner: Any) -> Options:
+    """The options of a resolved stage, but for those that do nothing as the others are."""
+    return {
+        option.name: getattr(owner, option.name)
+        for option in declared(type(owner))
+        if (only := option.declaration.only) is None or getattr(owner, only[0]) == only[1]
+    }
+
+
+def _bounds(declaration: Option) -> str:
+    if declaration.min is None:
+        return f"be at most {declaration.max:g}"
+    if declaration.max is None:
+        return f"be at least {declaration.min:g}"
+    return f"lie between {declaration.min:g} and {declaration.max:g}"
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -130,7 +158,7 @@ def presets() -> dict[str, Path]:
 
 
 def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
-    """The tables of a preset, given by its name or as a TOML file.
+    """The tables of a preset, given by its name or as a TOML file: a preset, or a saved job.
 
     `tables` are the known table names. Raises UsageError for what is not known or not TOML.
     """
@@ -144,8 +172,10 @@ def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
         raise UsageError(f"The preset {path} cannot be read ({exc.strerror}).") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"The preset {path} is not valid TOML: {exc}.") from exc
-    content.pop("description", None)
     known = list(tables)
+    if "videnhance" in content:  # the job of an earlier run
+        return {table: values for table, values in content.items() if table in known}
+    content.pop("description", None)
     for table, values in content.items():
         if table not in known:
             raise UsageError(unknown(f"table [{table}] in {path.name}", table, known))

@@ -25,8 +25,8 @@ from videnhance.core import (
 )
 from videnhance.engine.notes import Notes
 from videnhance.inference import all_cards
-from videnhance.media.source import Losses
-from videnhance.media.verify import Check, Proof
+from videnhance.media.source import DecodeErrors
+from videnhance.media.verify import Check, VerificationReport
 from videnhance.options import presets
 
 PLAIN = ("--strength", "0")
@@ -77,7 +77,7 @@ def test_json_is_one_event_per_line_and_nothing_else(run, clip: Path, tmp_path: 
     assert kinds[0] == "planned"
     assert kinds[-1] == "finished"
     assert [e["name"] for e in events if e["event"] == "phase"] == [
-        "rehearse", "run", "assemble", "verify",
+        "preflight", "run", "assemble", "verify",
     ]  # fmt: skip
     progress = [event for event in events if event["event"] == "progress"]
     assert (progress[0]["done"], progress[-1]["done"], progress[-1]["total"]) == (0, 12, 12)
@@ -267,7 +267,7 @@ def test_names_that_no_encoding_knows(
 
 
 def test_a_proof_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    proof = Proof((Check("stream [b]1[/]", False, "lost [red]"),), 1, Losses())
+    proof = VerificationReport((Check("stream [b]1[/]", False, "lost [red]"),), 1, DecodeErrors())
     Console().print(proof_table(proof))
     shown = capsys.readouterr().out
     assert "stream [b]1[/]  BROKEN  lost [red]" in shown
@@ -300,7 +300,7 @@ def test_models(run) -> None:
 def test_presets(run) -> None:
     listed = run("presets").stdout.splitlines()
     assert [line.split()[0] for line in listed] == sorted(presets())
-    assert "strength = 0.6" in run("presets", "faithful").stdout
+    assert "strength = 0.6" in run("presets", "psnr_oriented").stdout
     assert run("presets", "nothing").exit_code == 2
 
 

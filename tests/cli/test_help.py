@@ -79,8 +79,9 @@ def test_the_program_starts(program) -> None:
 
 def test_every_public_name_is_there_and_documented() -> None:
     assert videnhance.__all__ == [
-        "ClipInfo", "Comparison", "Frame", "InputError", "Interrupted", "Measure", "Proof",
-        "ResourceError", "Result", "UsageError", "VerificationError", "VidenhanceError", "compare",
+        "ClipInfo", "Comparison", "Frame", "InputError", "Interrupted", "Measure",
+        "ResourceError", "Result", "UsageError", "VerificationError", "VerificationReport",
+        "VidenhanceError", "compare",
         "enhance", "enhance_frames", "verify",
     ]  # fmt: skip
     for name in videnhance.__all__:

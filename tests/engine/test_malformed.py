@@ -179,7 +179,7 @@ def test_frames_behind_broken_packets_keep_their_times(
     before, after = ffmpeg.shown(whole), ffmpeg.shown(output)
     kept = [frame.time for number, frame in enumerate(before) if number not in broken]
     assert [round(frame.time * 1000) for frame in after] == [round(time * 1000) for time in kept]
-    assert result.losses.broken_packets == len(broken)
+    assert result.decode_errors.broken_packets == len(broken)
     assert any("4 broken packets" in warning for warning in result.warnings)
 
 

@@ -65,8 +65,8 @@ def temporal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stage of the program looks at the frames around each, in segments of a second."""
     monkeypatch.setattr(Upscale, "run", _mean)
     monkeypatch.setattr(Upscale, "lookahead", _AFTER)
-    monkeypatch.setattr(Upscale, "warmup", _BEFORE)
-    monkeypatch.setattr(Upscale, "runout", _AFTER)
+    monkeypatch.setattr(Upscale, "preroll", _BEFORE)
+    monkeypatch.setattr(Upscale, "postroll", _AFTER)
     monkeypatch.setattr(timeline, "SEGMENT_SECONDS", 1)
 
 
@@ -91,7 +91,7 @@ def test_segments_are_what_an_uncut_run_has(
 
 
 @pytest.mark.usefixtures("temporal")
-@pytest.mark.parametrize("margin", ["warmup", "runout"])
+@pytest.mark.parametrize("margin", ["preroll", "postroll"])
 def test_without_their_margins_segments_differ(
     ffmpeg: Any, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, margin: str
 ) -> None:

@@ -80,23 +80,23 @@ def _samples(frame: Any) -> Any:
     return np.concatenate(planes)
 
 
-def _decoded(path: Path, warmup: int, apart: bool) -> tuple[list[tuple[int, int]], list[Any]]:
+def _decoded(path: Path, preroll: int, apart: bool) -> tuple[list[tuple[int, int]], list[Any]]:
     """Time and duration, and the planes, of all frames; `apart` opens the file per segment."""
     source = probe(str(path))
-    line = read_timeline(source, warmup)
+    line = read_timeline(source, preroll)
     segments = line.segments if apart else (_WHOLE,)
     times, planes = [], []
     for segment in segments:
         with Decoder(source, line) as decoder:
             early = 0
-            for picture, inside in decoder.pictures(segment, warmup):
+            for picture, inside in decoder.pictures(segment, preroll):
                 if not inside:
                     early += 1
                     continue
                 times.append((picture.pts, picture.duration))
                 planes.append(_samples(picture.frame))
-            assert early == (warmup if segment.index else 0)
-            assert not decoder.losses
+            assert early == (preroll if segment.index else 0)
+            assert not decoder.decode_errors
     return times, planes
 
 
@@ -104,16 +104,16 @@ def _same(one: list[Any], other: list[Any]) -> bool:
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
-@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("preroll", [0, 4])
 @pytest.mark.parametrize("name", _SYNTHETIC)
 def test_segments_decoded_apart_equal_the_whole(
-    ffmpeg: Any, monkeypatch: pytest.MonkeyPatch, name: str, warmup: int
+    ffmpeg: Any, monkeypatch: pytest.MonkeyPatch, name: str, preroll: int
 ) -> None:
     monkeypatch.setattr(timeline, "SEGMENT_SECONDS", 1)
     path = ffmpeg.clip(f"apart.{name}", *_SYNTHETIC[name], seconds=5)
     assert len(read_timeline(probe(str(path))).segments) >= 3
     whole_times, whole = _decoded(path, 0, apart=False)
-    times, planes = _decoded(path, warmup, apart=True)
+    times, planes = _decoded(path, preroll, apart=True)
     assert times == whole_times
     assert _same(planes, whole)
 

@@ -143,7 +143,7 @@ def test_a_damaged_segment_is_made_again(
     elif harm == "part":
         segment.rename(segment.with_suffix(".mkv.part"))
     else:
-        manifest.write_text("" if harm == "empty manifest" else '{"pts": [1], "losses": {}}')
+        manifest.write_text("" if harm == "empty manifest" else '{"pts": [1], "decode_errors": {}}')
     result, heard = _run(source, output)
     assert 0 < heard.resumed < _FRAMES - 90
     assert result.computed >= 100
@@ -235,7 +235,7 @@ def test_a_second_run_on_one_output_is_told(source: Path, tmp_path: Path) -> Non
     assert "Another run is writing this output" in refused[0]
 
 
-@pytest.mark.parametrize("phase", ["rehearse", "run", "assemble", "verify"])
+@pytest.mark.parametrize("phase", ["preflight", "run", "assemble", "verify"])
 def test_a_stop_ends_every_phase_and_loses_no_work(
     source: Path, undisturbed: tuple[str, float], tmp_path: Path, phase: str
 ) -> None:

@@ -63,10 +63,10 @@ def run(
     mapped: Callable[..., Iterator[Any]] = map,
     draft: Callable[[Image], Image] = plainly,
     longest: int = DISTANCES[-1],
-    faithful: bool = False,
+    psnr_oriented: bool = False,
     workers: int = 1,
 ) -> Iterator[tuple[Seen, Made]]:
-    reuse = Reuse(Networks(network, draft, SCALE, REACH, faithful), quality, longest)
+    reuse = Reuse(Networks(network, draft, SCALE, REACH, psnr_oriented), quality, longest)
     done = mapped(called, reuse.tasks(scenes(iter(frames)), workers))
     return (made for made in done if made is not None)
 

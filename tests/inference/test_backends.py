@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from videnhance.core import InputError, UsageError
-from videnhance.inference import CPU, Device, load_model, plan_tile, select_device, weights
+from videnhance.inference import CPU, Device, load_network, plan_tile, select_device, weights
 from videnhance.inference.cards import all_cards
 from videnhance.inference.ncnn_backend import NcnnNetwork
 from videnhance.inference.ncnn_file import read_ncnn
@@ -80,9 +80,9 @@ def test_all_backends_agree_on_the_shipped_weights(name):
 
     param = shipped(name)
     with_torch = load_torch(param, CPU)
-    model = load_model(name, device=CPU)
+    model = load_network(name, device=CPU)
     image = picture()
-    (result,) = model([image])
+    result = model(image)
     by_ncnn = NcnnNetwork(param, param.with_suffix(".bin"), CPU)(image)
     assert np.abs(result - np.clip(by_ncnn, 0, 1)).max() < 1e-4
     assert model.scale == with_torch.scale == all_cards()[name].scale
@@ -103,9 +103,9 @@ def test_a_random_network_in_both_weight_formats(tmp_path, half):
     assert read.shrink == 1
     assert np.array_equal(read.state["body.2.weight"], kernels[1].astype(np.float32))
     image = picture(11, 17)
-    model = load_model(str(param), device=CPU)
+    model = load_network(str(param), device=CPU)
     assert model.id == "net.param"
-    (result,) = model([image])
+    result = model(image)
     assert np.abs(result - np.clip(load_torch(param, CPU)(image), 0, 1)).max() < 1e-4
 
 
@@ -138,11 +138,11 @@ def test_vulkan_agrees_with_the_cpu(tmp_path):
 def test_results_do_not_depend_on_what_runs_beside():
     from concurrent.futures import ThreadPoolExecutor
 
-    model = load_model("realesr-animevideov3-x2", device=CPU)
+    model = load_network("realesr-animevideov3-x2", device=CPU)
     images = [picture(20 + 3 * i, 40) for i in range(6)]
-    alone = [model([image])[0] for image in images]
+    alone = [model(image) for image in images]
     with ThreadPoolExecutor(3) as pool:
-        together = [result[0] for result in pool.map(lambda image: model([image]), images)]
+        together = list(pool.map(model, images))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
@@ -150,8 +150,8 @@ def test_results_do_not_depend_on_what_runs_beside():
 def test_tiles_of_a_shipped_network_show_no_seam(name, most):
     shipped(name)
     image = picture(70, 150)
-    (whole,) = load_model(name, device=CPU)([image])
-    (tiled,) = load_model(name, device=CPU, tile=72)([image])
+    whole = load_network(name, device=CPU)(image)
+    tiled = load_network(name, device=CPU, tile=72)(image)
     assert np.abs(tiled - whole).max() < most
 
 
@@ -162,7 +162,7 @@ def test_weights_cut_short_are_refused(tmp_path):
     with pytest.raises(InputError, match="do not fit together"):
         read_ncnn(param, binary)
     with pytest.raises(InputError, match="not a network that ncnn can read"):
-        load_model(str(param), device=CPU)
+        load_network(str(param), device=CPU)
 
 
 def test_an_unknown_ncnn_network_is_left_to_ncnn(tmp_path):
@@ -175,7 +175,7 @@ def test_an_unknown_ncnn_network_is_left_to_ncnn(tmp_path):
         "PixelShuffle u 1 1 a output 0=2",
     ]
     param = write_ncnn(tmp_path, lines, [kernel, np.full(12, 0.5, np.float32)])
-    assert np.allclose(load_model(str(param), device=CPU)([picture(9, 9)])[0], 0.5)
+    assert np.allclose(load_network(str(param), device=CPU)([picture(9, 9)])[0], 0.5)
     with pytest.raises(InputError, match="use --device cpu or vulkan"):
         load_torch(param, CPU)
 
@@ -183,7 +183,7 @@ def test_an_unknown_ncnn_network_is_left_to_ncnn(tmp_path):
 def test_a_network_that_does_not_enlarge_is_refused(tmp_path):
     param = write_ncnn(tmp_path, ["Input in 0 1 data", "Pooling p 1 1 data o 0=0 1=2 2=2"], [])
     with pytest.raises(InputError, match="does not enlarge RGB images"):
-        load_model(str(param), device=CPU)
+        load_network(str(param), device=CPU)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -200,10 +200,10 @@ def test_a_file_that_spandrel_knows_runs_on_the_cpu(tmp_path, suffix):
     else:
         save_file(tensors, path)
     image = picture(13, 9)
-    result = load_model(str(path), device=CPU)([image])[0]
-    assert np.abs(result - load_model(str(param), device=CPU)([image])[0]).max() < 1e-4
+    result = load_network(str(path), device=CPU)(image)
+    assert np.abs(result - load_network(str(param), device=CPU)(image)).max() < 1e-4
     with pytest.raises(UsageError, match="cannot run on Vulkan"):
-        load_model(str(path), device=Device("vulkan"))
+        load_network(str(path), device=Device("vulkan"))
 
 
 class Evil:
@@ -224,7 +224,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
     ):
         write(tmp_path / name)
         with pytest.raises(InputError, match=r"more than weights.*safetensors\.$") as caught:
-            load_model(str(tmp_path / name), device=CPU)
+            load_network(str(tmp_path / name), device=CPU)
         assert "\n" not in str(caught.value)
     assert not trace.exists()
 
@@ -235,7 +235,7 @@ def test_rubbish_is_refused_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     (tmp_path / "net.bin").write_bytes(content)
     with pytest.raises(InputError, match=r"net\.") as caught:
-        load_model(str(tmp_path / name), device=CPU)
+        load_network(str(tmp_path / name), device=CPU)
     assert "\n" not in str(caught.value)
 
 
@@ -244,16 +244,16 @@ def test_weights_of_something_else_are_refused(tmp_path):
 
     torch.save({"params": {"a.weight": torch.zeros(3)}}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="no network that spandrel knows"):
-        load_model(str(tmp_path / "other.pth"), device=CPU)
+        load_network(str(tmp_path / "other.pth"), device=CPU)
 
 
 def test_a_missing_file_or_half_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no weight file .*absent\.pth"):
-        load_model(str(tmp_path / "absent.pth"), device=CPU)
+        load_network(str(tmp_path / "absent.pth"), device=CPU)
     param, _ = compact(tmp_path)
     param.with_suffix(".bin").unlink()
     with pytest.raises(InputError, match=r"net\.bin is missing"):
-        load_model(str(param), device=CPU)
+        load_network(str(param), device=CPU)
 
 
 def test_the_plan_loads_nothing_and_knows_paths(tmp_path):
@@ -268,16 +268,16 @@ def test_real_shortage_of_memory_ends_in_tiles():
     code = """
 import resource
 import numpy as np
-from videnhance.inference import CPU, load_model
+from videnhance.inference import CPU, load_network
 told = []
-model = load_model("realesr-animevideov3-x2", device=CPU, warn=told.append)
+model = load_network("realesr-animevideov3-x2", device=CPU, warn=told.append)
 image = np.random.default_rng(0).random((3, 240, 320), dtype=np.float32)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (15 << 20), resource.RLIM_INFINITY))
-small = model([image])[0]
+small = model(image)
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 assert told and "tiles" in told[0], told
-whole = load_model("realesr-animevideov3-x2", device=CPU)([image])[0]
+whole = load_network("realesr-animevideov3-x2", device=CPU)(image)
 assert np.abs(small - whole).max() < 1e-4
 """
     # The OpenBLAS in OpenCV's wheels (0.3.15) calls a null pointer where a thread of its own gets

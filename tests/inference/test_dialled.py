@@ -7,7 +7,7 @@ import pytest
 
 from videnhance.core import InputError
 from videnhance.inference.devices import CPU
-from videnhance.inference.enlarger import Enlarger
+from videnhance.inference.tiled_network import TiledNetwork
 from videnhance.inference.torch_backend import load_torch
 from videnhance.inference.winograd.network import load_winograd
 
@@ -66,8 +66,8 @@ def test_without_a_dial_nothing_changes(tmp_path):
 @pytest.mark.parametrize("size", [(120, 131), (97, 150)])
 def test_tiles_do_not_part_the_pairs(tmp_path, size):
     network = load_winograd(written(tmp_path, state()))
-    whole = Enlarger("a", network, halo=8, warn=pytest.fail)
-    tiled = Enlarger("a", network, halo=8, tile=1, warn=pytest.fail)
+    whole = TiledNetwork("a", network, halo=8, warn=pytest.fail)
+    tiled = TiledNetwork("a", network, halo=8, tile=1, warn=pytest.fail)
     (expected,), (made,) = whole([image(*size)], 0.4), tiled([image(*size)], 0.4)
     assert np.abs(made - expected).max() < 1e-4
 

@@ -14,8 +14,8 @@ def runtime(loaded, told):
 def test_a_model_is_loaded_once():
     loaded = []
     rt = runtime(loaded, [])
-    assert rt.model("a") is rt.model("a")
-    assert rt.model("b") is not rt.model("a")
+    assert rt.network("a") is rt.network("a")
+    assert rt.network("b") is not rt.network("a")
     assert loaded == ["a", "b"]
 
 
@@ -31,31 +31,12 @@ def test_a_sentence_is_told_once():
 def test_what_loads_may_warn():
     told = []
     rt = JobRuntime(load=lambda name: rt.warn(name) or object(), mapping=map, warn=told.append)
-    rt.model("slow")
+    rt.network("slow")
     assert told == ["slow"]
 
 
 def test_map_is_the_one_injected():
     assert list(runtime([], []).map(abs, [-1, 2], 1)) == [1, 2]
-
-
-def test_a_student_is_asked_for_once_even_where_there_is_none():
-    asked = []
-    students = {"a": object()}
-
-    def load_student(name):
-        asked.append(name)
-        return students.get(name)
-
-    rt = JobRuntime(load=students.get, load_student=load_student, mapping=map, warn=print)
-    assert rt.student("a") is students["a"] is rt.student("a")
-    assert rt.student("b") is None
-    assert rt.student("b") is None
-    assert asked == ["a", "b"]
-
-
-def test_without_a_loader_there_is_no_student():
-    assert runtime([], []).student("a") is None
 
 
 class Heard:

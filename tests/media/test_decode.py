@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from videnhance.media import timeline
 from videnhance.media.decode import Decoder
-from videnhance.media.source import Losses, SourceInfo, probe
+from videnhance.media.source import DecodeErrors, SourceInfo, probe
 from videnhance.media.timeline import Segment, Timeline, read_timeline
 
 _H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-bf", "2")
@@ -27,7 +27,7 @@ _CLIPS = {
 _SECONDS, _FRAMES = 4, 100
 _LONGEST = 6
 
-Piece = tuple[list[tuple[int, int, bytes, bool]], Losses]
+Piece = tuple[list[tuple[int, int, bytes, bool]], DecodeErrors]
 
 
 @pytest.fixture(autouse=True)
@@ -63,18 +63,18 @@ def _samples(frame: Any) -> bytes:
     )
 
 
-def _piece(decoder: Decoder, segment: Segment, warmup: int, runout: int) -> Piece:
-    before = replace(decoder.losses)
+def _piece(decoder: Decoder, segment: Segment, preroll: int, postroll: int) -> Piece:
+    before = replace(decoder.decode_errors)
     pictures = [
         (p.pts, p.duration, _samples(p.frame), inside)
-        for p, inside in decoder.pictures(segment, warmup, runout)
+        for p, inside in decoder.pictures(segment, preroll, postroll)
     ]
-    return pictures, decoder.losses.since(before)
+    return pictures, decoder.decode_errors.since(before)
 
 
-def _afresh(source: SourceInfo, line: Timeline, index: int, warmup: int, runout: int) -> Piece:
+def _afresh(source: SourceInfo, line: Timeline, index: int, preroll: int, postroll: int) -> Piece:
     with Decoder(source, line) as decoder:
-        return _piece(decoder, line.segments[index], warmup, runout)
+        return _piece(decoder, line.segments[index], preroll, postroll)
 
 
 _margins = st.integers(0, _LONGEST)
@@ -96,15 +96,15 @@ def test_any_way_through_the_segments_gives_the_same(
     source, line = (_harmed if harmed else _opened)(ffmpeg, name)
     assert len(line.segments) >= 3
     with Decoder(source, line) as decoder:
-        for number, warmup, runout, broken_off in visits:
+        for number, preroll, postroll, broken_off in visits:
             index = min(number, len(line.segments) - 1)
             if broken_off is not None:
-                pictures = decoder.pictures(line.segments[index], warmup, runout)
+                pictures = decoder.pictures(line.segments[index], preroll, postroll)
                 for _ in zip(range(broken_off), pictures, strict=False):
                     pass
                 continue
-            found = _piece(decoder, line.segments[index], warmup, runout)
-            assert found == _afresh(source, line, index, warmup, runout)
+            found = _piece(decoder, line.segments[index], preroll, postroll)
+            assert found == _afresh(source, line, index, preroll, postroll)
 
 
 @pytest.mark.parametrize("name", _CLIPS)
@@ -114,11 +114,11 @@ def test_the_harmed_recordings_are_damaged(ffmpeg: Any, name: str) -> None:
         assert any(_piece(decoder, segment, 0, 0)[1] for segment in line.segments)
 
 
-@pytest.mark.parametrize("runout", [0, 1, 5, 40])
-@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("postroll", [0, 1, 5, 40])
+@pytest.mark.parametrize("preroll", [0, 4])
 @pytest.mark.parametrize("name", _CLIPS)
 def test_margins_are_the_neighbours_frames(
-    ffmpeg: Any, name: str, warmup: int, runout: int
+    ffmpeg: Any, name: str, preroll: int, postroll: int
 ) -> None:
     source, line = _opened(ffmpeg, name)
     with Decoder(source, line) as decoder:
@@ -126,12 +126,12 @@ def test_margins_are_the_neighbours_frames(
         assert len(whole) == _FRAMES
         at = 0
         for segment in line.segments:
-            found, losses = _piece(decoder, segment, warmup, runout)
+            found, decode_errors = _piece(decoder, segment, preroll, postroll)
             inside = [p for p in found if p[3]]
             end = at + len(inside)
-            margins = range(max(0, at - warmup), min(_FRAMES, end + runout))
+            margins = range(max(0, at - preroll), min(_FRAMES, end + postroll))
             assert found == [(*whole[i][:3], at <= i < end) for i in margins]
-            assert not losses
+            assert not decode_errors
             at = end
     assert at == _FRAMES
 
@@ -177,9 +177,9 @@ def _failing(
     monkeypatch.setattr(Decoder, "_decoded", failing)
 
 
-@pytest.mark.parametrize("runout", [0, 1, 9])
+@pytest.mark.parametrize("postroll", [0, 1, 9])
 def test_losses_belong_to_one_segment_each(
-    ffmpeg: Any, monkeypatch: pytest.MonkeyPatch, runout: int
+    ffmpeg: Any, monkeypatch: pytest.MonkeyPatch, postroll: int
 ) -> None:
     """Of a frame itself to its segment; of packets on the way to a segment, to the one before."""
     source, line = _opened(ffmpeg, "one_keyframe.mkv")
@@ -191,15 +191,15 @@ def test_losses_belong_to_one_segment_each(
     _failing(monkeypatch, {0, one, one + 1, two + 3}, {one - 1, one + 2, two + 2}, tail=2)
     # A frame without a time is put one frame behind the last, where it was.
     with Decoder(source, line) as decoder:
-        losses = [_piece(decoder, s, 2, runout)[1] for s in line.segments[:3]]
+        decode_errors = [_piece(decoder, s, 2, postroll)[1] for s in line.segments[:3]]
     rest = len(line.segments) > 3
-    assert losses == [
-        Losses(broken_packets=2, retimed=1),
-        Losses(broken_packets=1, retimed=1),
-        Losses(broken_packets=1 if rest else 3, retimed=1),
+    assert decode_errors == [
+        DecodeErrors(broken_packets=2, retimed=1),
+        DecodeErrors(broken_packets=1, retimed=1),
+        DecodeErrors(broken_packets=1 if rest else 3, retimed=1),
     ]
-    apart = [_afresh(source, line, index, 2, runout)[1] for index in range(3)]
-    assert apart == losses
+    apart = [_afresh(source, line, index, 2, postroll)[1] for index in range(3)]
+    assert apart == decode_errors
 
 
 def test_a_segment_without_frames_has_no_margins(ffmpeg: Any) -> None:
@@ -216,7 +216,7 @@ def test_holding_frames_changes_none_of_a_damaged_recording(ffmpeg: Any, name: s
     source, line = _harmed(ffmpeg, name)
     whole = Segment(0, None, None, None)
     with Decoder(source, line) as decoder:
-        let_go = [_samples(p.frame) for p, _ in decoder.pictures(whole)]
+        waived = [_samples(p.frame) for p, _ in decoder.pictures(whole)]
     with Decoder(source, line) as decoder:
         held = [_samples(p.frame) for p in [p for p, _ in decoder.pictures(whole)]]
-    assert held == let_go
+    assert held == waived

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from videnhance.media import repair
-from videnhance.media.source import Losses
+from videnhance.media.source import DecodeErrors
 
 
 @dataclass
@@ -32,10 +32,14 @@ def _sound(*times: int | None) -> list[_Packet]:
     return [_Packet(_SOUND, time, time) for time in times]
 
 
-def _timed(packets: list[_Packet], monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], Losses]:
-    losses = Losses()
-    monkeypatch.setattr(repair, "read_packets", lambda container, streams, losses: iter(packets))
-    return list(repair.timed_packets(None, None, losses)), losses
+def _timed(
+    packets: list[_Packet], monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[Any], DecodeErrors]:
+    decode_errors = DecodeErrors()
+    monkeypatch.setattr(
+        repair, "read_packets", lambda container, streams, decode_errors: iter(packets)
+    )
+    return list(repair.timed_packets(None, None, decode_errors)), decode_errors
 
 
 @pytest.mark.parametrize(
@@ -60,18 +64,18 @@ def test_sound_follows_its_neighbours(
     retimed: int,
 ) -> None:
     packets = _sound(*given)
-    found, losses = _timed(list(packets), monkeypatch)
+    found, decode_errors = _timed(list(packets), monkeypatch)
     assert all(a is b for a, b in zip(found, packets, strict=True))
     assert tuple(packet.pts for packet in found) == expected
     assert tuple(packet.dts for packet in found) == expected
-    assert losses.retimed == retimed
+    assert decode_errors.retimed == retimed
 
 
 def test_every_stream_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     other = _Stream(4, "audio")
     packets = [*_sound(0, 20), _Packet(other, 900, 900), *_sound(40), _Packet(other, 920, 920)]
-    found, losses = _timed(packets, monkeypatch)
-    assert not losses
+    found, decode_errors = _timed(packets, monkeypatch)
+    assert not decode_errors
     assert sorted(map(id, found)) == sorted(map(id, packets))
 
 
@@ -80,8 +84,8 @@ def test_sparse_streams_are_left_as_they_are_and_not_held_back(
 ) -> None:
     """Subtitles may begin together or overlap; and the next one may be minutes away."""
     text = [_Packet(_TEXT, time, time) for time in (500, 500, 300)]
-    found, losses = _timed([text[0], *_sound(0, 20), text[1], text[2]], monkeypatch)
-    assert not losses
+    found, decode_errors = _timed([text[0], *_sound(0, 20), text[1], text[2]], monkeypatch)
+    assert not decode_errors
     assert found[0] is text[0]
     assert [packet.pts for packet in found if packet.stream is _TEXT] == [500, 500, 300]
 
@@ -89,12 +93,12 @@ def test_sparse_streams_are_left_as_they_are_and_not_held_back(
 def test_reordered_pictures_keep_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [(0, -40), (120, 0), (40, 20), (80, 60), (60, None)]
     packets = [_Packet(_PICTURE, pts, dts) for pts, dts in pairs]
-    found, losses = _timed(packets, monkeypatch)
-    assert not losses
+    found, decode_errors = _timed(packets, monkeypatch)
+    assert not decode_errors
     assert [(packet.pts, packet.dts) for packet in found] == pairs
 
 
 def test_a_packet_is_never_shown_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, losses = _timed([_Packet(_SOUND, 5, 40)], monkeypatch)
+    found, decode_errors = _timed([_Packet(_SOUND, 5, 40)], monkeypatch)
     assert (found[0].pts, found[0].dts) == (40, 40)
-    assert losses.retimed == 1
+    assert decode_errors.retimed == 1

@@ -31,7 +31,7 @@ def _home(segments: tuple[Segment, ...], position: int) -> list[int]:
 
 @st.composite
 def _packets(draw: st.DrawFn) -> tuple[list[int], list[int], Fraction, int]:
-    """Sorted times, those of keyframes, a time base and a warm-up."""
+    """Sorted times, those of keyframes, a time base and a preroll."""
     time_base = draw(st.sampled_from(TIME_BASES))
     longest_gap = max(2, int(draw(st.floats(0.02, 30)) / time_base))
     count = draw(st.integers(1, 120))
@@ -52,11 +52,11 @@ def _packets(draw: st.DrawFn) -> tuple[list[int], list[int], Fraction, int]:
 def test_every_packet_belongs_to_one_segment_in_order(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
-    stamps, keys, time_base, warmup = packets
-    segments = cut(stamps, keys, time_base, warmup)
+    stamps, keys, time_base, preroll = packets
+    segments = cut(stamps, keys, time_base, preroll)
     assert [s.index for s in segments] == list(range(len(segments)))
     assert segments[0].start is None
-    assert segments[0].anchor is None
+    assert segments[0].seek_point is None
     assert segments[-1].end is None
     assert all(a.end == b.start for a, b in pairwise(segments))
     homes = [_home(segments, stamp) for stamp in stamps]
@@ -71,20 +71,20 @@ def test_every_packet_belongs_to_one_segment_in_order(
 def test_decoding_begins_a_keyframe_and_a_warm_up_before_each_segment(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
-    stamps, keys, time_base, warmup = packets
-    for segment in cut(stamps, keys, time_base, warmup)[1:]:
+    stamps, keys, time_base, preroll = packets
+    for segment in cut(stamps, keys, time_base, preroll)[1:]:
         assert segment.start is not None
         before = [key for key in keys if key <= segment.start]
-        if segment.anchor is None:
+        if segment.seek_point is None:
             # Decoding from the file's beginning: no keyframe would have done.
             start = bisect_left(stamps, segment.start)
-            assert all(start - bisect_left(stamps, key) < warmup for key in before[:-1])
+            assert all(start - bisect_left(stamps, key) < preroll for key in before[:-1])
             continue
-        assert segment.anchor in keys
-        assert segment.anchor < segment.start
-        assert segment.anchor <= before[-2] if len(before) > 1 else True
-        between = bisect_left(stamps, segment.start) - bisect_left(stamps, segment.anchor)
-        assert between >= warmup
+        assert segment.seek_point in keys
+        assert segment.seek_point < segment.start
+        assert segment.seek_point <= before[-2] if len(before) > 1 else True
+        between = bisect_left(stamps, segment.start) - bisect_left(stamps, segment.seek_point)
+        assert between >= preroll
 
 
 @given(_packets())
@@ -92,8 +92,8 @@ def test_decoding_begins_a_keyframe_and_a_warm_up_before_each_segment(
 def test_segments_begin_at_keyframes_where_these_are_near(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
-    stamps, keys, time_base, warmup = packets
-    segments = cut(stamps, keys, time_base, warmup)
+    stamps, keys, time_base, preroll = packets
+    segments = cut(stamps, keys, time_base, preroll)
     usual = max(1, int(SEGMENT_SECONDS / time_base))
     previous = stamps[0]
     for segment in segments[1:]:
@@ -110,7 +110,7 @@ def test_no_segment_is_much_longer_than_usual_without_keyframes() -> None:
     segments = cut(stamps, [0], Fraction(1, 1000), 5)
     lengths = [(s.end or 100_000) - (s.start or 0) for s in segments]
     assert max(lengths) <= 12_500
-    assert all(segment.anchor is None for segment in segments)
+    assert all(segment.seek_point is None for segment in segments)
 
 
 def test_a_gap_in_the_recording_holds_no_empty_segments() -> None:
@@ -127,7 +127,7 @@ def test_numbers_are_cut_into_equal_pieces(packets: int, rate: Fraction) -> None
     assert segments[0].start is None
     assert segments[-1].end is None
     assert all(a.end == b.start for a, b in pairwise(segments))
-    assert {s.anchor for s in segments} == {None}
+    assert {s.seek_point for s in segments} == {None}
     length = max(1, round(SEGMENT_SECONDS * rate))
     for number in (0, 1, length - 1, length, packets - 1, packets):
         assert _home(segments, number) == [min(number // length, len(segments) - 1)]

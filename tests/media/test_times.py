@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from videnhance.core import Frame
 from videnhance.engine import enhance
-from videnhance.media.assemble import Assembler, Part, container_format
+from videnhance.media.assemble import Assembler, SegmentFile, container_format
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder, encoded_clip, resolve_encoding
 from videnhance.media.encoding import EncodeOptions
 from videnhance.media.source import SourceInfo, probe
 from videnhance.media.timeline import read_timeline
-from videnhance.media.verify import Proof, verify
+from videnhance.media.verify import VerificationReport, verify
 
 TIME_BASES = {
     ".mkv": [Fraction(1, 1000)],
@@ -55,7 +55,9 @@ def _write(path: Path, pts: list[int], time_base: Fraction) -> None:
         container.mux(stream.encode(None))
 
 
-def _through(source: SourceInfo, output: Path, cuts: list[int]) -> tuple[Proof, list[Part]]:
+def _through(
+    source: SourceInfo, output: Path, cuts: list[int]
+) -> tuple[VerificationReport, list[SegmentFile]]:
     """Decode, encode in pieces that end before the given frame numbers, assemble and verify."""
     line = read_timeline(source)
     encoding = resolve_encoding(
@@ -71,7 +73,7 @@ def _through(source: SourceInfo, output: Path, cuts: list[int]) -> tuple[Proof, 
         with SegmentEncoder(path, encoding, clip, line.rate) as encoder:
             for frame in frames[start:end]:
                 encoder.write(frame)
-        parts.append(Part(path, tuple(encoder.pts), encoder.last_duration, encoder.delay))
+        parts.append(SegmentFile(path, tuple(encoder.pts), encoder.last_duration, encoder.delay))
     Assembler(source, output, container_format(output)).run(parts, clip, line.rate)
     return verify(source.path, str(output)), parts
 
@@ -168,7 +170,7 @@ def test_decoding_times_rise_and_come_before_the_frames(
             for _ in range(count):
                 pts.append(at)
                 at += dice.randrange(17, 500)  # more than a millisecond
-            parts.append(Part(path, tuple(pts), 40, delay))
+            parts.append(SegmentFile(path, tuple(pts), 40, delay))
         output = Path(folder) / f"out{suffix}"
         clip = shuffled_source.clip
         Assembler(shuffled_source, output, container_format(output)).run(parts, clip, Fraction(25))
@@ -227,7 +229,7 @@ def test_a_repeated_time_is_moved_where_every_container_can_tell_it_apart(
     _retimed(path, [wrong if n == number else 40 * n for n in range(count)])
     result = enhance(path, output, strength=0, scale=1, device="cpu")
     assert result.proof.kept
-    assert result.losses.retimed == 1
+    assert result.decode_errors.retimed == 1
     assert result.frames == count
     with av.open(str(output)) as container:
         stream = container.streams.video[0]
@@ -251,9 +253,9 @@ def test_frames_without_times_follow_those_with_some(
     with Decoder(source, replace(line, stamps=())) as decoder:
         times = [picture.pts for picture, _ in decoder.pictures(line.segments[0])]
     assert times == list(line.stamps)
-    assert decoder.losses.retimed == 3
+    assert decoder.decode_errors.retimed == 3
     lost = set(range(30))
     with Decoder(source, replace(line, stamps=())) as decoder:
         times = [picture.pts for picture, _ in decoder.pictures(line.segments[0])]
     assert times == [stamp - line.stamps[0] for stamp in line.stamps]
-    assert not decoder.losses
+    assert not decoder.decode_errors

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from videnhance.core import ClipInfo, Frame, Image, Map, Model, Runtime, Stage
+from videnhance.core import ClipInfo, Frame, Image, Map, Network, Runtime, Stage
 from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
@@ -28,13 +28,12 @@ Make: TypeAlias = Callable[[], Stage]
 CLIP = ClipInfo(width=24, height=16, time_base=Fraction(1, 90000), rate=Fraction(25))
 
 
-class TinyModel:
+class TinyNetwork:
     """Repeats pixels and brightens them a little; keeps nothing."""
 
     id = "tiny"
-    batch = 1
-    reach = 0
-    faithful = False
+    receptive_field = 0
+    psnr_oriented = False
 
     def __init__(self, scale: int = 2, workers: int = 1, fails_at: int | None = None) -> None:
         self.scale = scale
@@ -42,12 +41,12 @@ class TinyModel:
         self.calls = 0
         self._fails_at = fails_at
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
         self.calls += 1
         if self._fails_at is not None and self.calls > self._fails_at:
             raise MemoryError("the model fails")
-        large = [np.kron(i, np.ones((1, self.scale, self.scale), np.float32)) for i in images]
-        return [np.clip(0.9 * i + 0.1, 0, 1).astype(np.float32) for i in large]
+        large = np.kron(inputs[0], np.ones((1, self.scale, self.scale), np.float32))
+        return np.clip(0.9 * large + 0.1, 0, 1).astype(np.float32)
 
 
 def in_turn(function: Callable[[T], R], items: Iterable[T], *_: object) -> Iterator[R]:
@@ -60,26 +59,19 @@ class PlainRuntime(JobRuntime):
 
     def __init__(
         self,
-        model: Model | None = None,
-        student: Model | None = None,
+        network: Network | None = None,
         mapping: Map = in_turn,
     ) -> None:
         self.warnings: list[str] = []
-        self.asked: dict[str, set[str]] = {"models": set(), "students": set()}
+        self.asked: set[str] = set()
         self.noted: list[tuple[str, int, float]] = []
-        model = model or TinyModel()
+        network = network or TinyNetwork()
 
-        def load(model_id: str) -> Model:
-            self.asked["models"].add(model_id)
-            return model
+        def load(model_id: str) -> Network:
+            self.asked.add(model_id)
+            return network
 
-        def load_student(model_id: str) -> Model | None:
-            self.asked["students"].add(model_id)
-            return student
-
-        super().__init__(
-            load=load, load_student=load_student, mapping=mapping, warn=self.warnings.append
-        )
+        super().__init__(load=load, mapping=mapping, warn=self.warnings.append)
 
     def count(self, name: str, pts: int, amount: float = 1.0) -> None:
         self.noted.append((name, pts, amount))
@@ -87,9 +79,9 @@ class PlainRuntime(JobRuntime):
     record = count
 
 
-def pooled_runtime(workers: Workers, model: Model) -> PlainRuntime:
+def pooled_runtime(workers: Workers, network: Network) -> PlainRuntime:
     """As the engine's: several workers at once."""
-    return PlainRuntime(model, mapping=workers.map)
+    return PlainRuntime(network, mapping=workers.map)
 
 
 def clip_of(count: int, seed: int = 0) -> list[Frame]:
@@ -110,8 +102,8 @@ def clip_of(count: int, seed: int = 0) -> list[Frame]:
     ]
 
 
-def settled(stage: Make) -> Stage:
-    return stage().settle(CLIP, "cpu", LazyLook())
+def resolved(stage: Make) -> Stage:
+    return stage().resolve(CLIP, "cpu", LazyLook())
 
 
 def run(stage: Stage, frames: Iterable[Frame], rt: Runtime | None = None) -> list[Frame]:
@@ -138,8 +130,8 @@ def test_it_is_a_frozen_dataclass_of_declared_options(stage: type[Any]) -> None:
     assert {option.name for option in declared(stage)} == {field.name for field in fields(stage)}
     assert stage.name.isidentifier()
     assert stage.flag_prefix == "" or stage.flag_prefix.endswith("-")
-    step = settled(stage)
-    assert min(step.lookahead, step.warmup, step.runout) >= 0
+    step = resolved(stage)
+    assert min(step.lookahead, step.preroll, step.postroll) >= 0
 
 
 def test_names_and_prefixes_are_unique() -> None:
@@ -148,25 +140,23 @@ def test_names_and_prefixes_are_unique() -> None:
 
 
 @every_stage
-def test_settling_twice_changes_nothing(stage: Make) -> None:
-    once = settled(stage)
-    assert once.settle(CLIP, "cpu", LazyLook()) == once
+def test_resolving_twice_changes_nothing(stage: Make) -> None:
+    once = resolved(stage)
+    assert once.resolve(CLIP, "cpu", LazyLook()) == once
     assert all(isinstance(model, str) for model in once.models(CLIP))
 
 
 @every_stage
-@pytest.mark.parametrize("student", [None, TinyModel()])
-def test_it_loads_what_it_declares(stage: Make, student: Model | None) -> None:
-    step, rt = settled(stage), PlainRuntime(student=student)
+def test_it_loads_what_it_declares(stage: Make) -> None:
+    step, rt = resolved(stage), PlainRuntime()
     run(step, clip_of(7), rt)
-    assert rt.asked["models"] <= set(step.models(CLIP))
-    assert rt.asked["students"] <= set(step.students(CLIP)) <= set(step.models(CLIP))
+    assert rt.asked <= set(step.models(CLIP))
 
 
 @every_stage
 def test_it_notes_finite_figures_of_frames_it_was_given(stage: Make) -> None:
     source, rt = clip_of(7), PlainRuntime()
-    run(settled(stage), source, rt)
+    run(resolved(stage), source, rt)
     times = {frame.pts for frame in source}
     assert all(pts in times and np.isfinite(value) for _, pts, value in rt.noted)
 
@@ -174,7 +164,7 @@ def test_it_notes_finite_figures_of_frames_it_was_given(stage: Make) -> None:
 @every_stage
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_frames_come_in_order_with_their_times_and_size(stage: Make, count: int) -> None:
-    step = settled(stage)
+    step = resolved(stage)
     source = clip_of(count)
     out = run(step, source)
     clip = step.output(CLIP)
@@ -194,7 +184,7 @@ def test_it_sees_no_further_ahead_than_it_declares(stage: Make) -> None:
             read.append(frame.pts)
             yield frame
 
-    step = settled(stage)
+    step = resolved(stage)
     for number, _ in enumerate(step.run(source(), CLIP, PlainRuntime())):
         assert len(read) <= number + 1 + step.lookahead
 
@@ -205,7 +195,7 @@ def test_it_is_lazy(stage: Make) -> None:
         raise AssertionError("read before the first frame was asked for")
         yield
 
-    results = settled(stage).run(source(), CLIP, PlainRuntime())
+    results = resolved(stage).run(source(), CLIP, PlainRuntime())
     with pytest.raises(AssertionError, match="read before"):
         next(results)
 
@@ -216,7 +206,7 @@ def test_it_changes_no_frame_in_place(stage: Make) -> None:
     copies = [frame.data.copy() for frame in source]
     for frame in source:
         frame.data.flags.writeable = False
-    run(settled(stage), source)
+    run(resolved(stage), source)
     assert all(np.array_equal(a.data, b) for a, b in zip(source, copies, strict=True))
 
 
@@ -228,19 +218,19 @@ def test_an_error_of_the_source_reaches_the_caller(stage: Make, workers: int) ->
         raise OSError("source")
 
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyModel(workers=workers))
+        rt = pooled_runtime(pool, TinyNetwork(workers=workers))
         with pytest.raises(OSError, match="source"):
-            list(settled(stage).run(source(), CLIP, rt))
+            list(resolved(stage).run(source(), CLIP, rt))
 
 
 @every_stage
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> None:
-    step = settled(stage)
+    step = resolved(stage)
     if not step.models(CLIP):
         pytest.skip("has no model")
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyModel(workers=workers, fails_at=3))
+        rt = pooled_runtime(pool, TinyNetwork(workers=workers, fails_at=3))
         with pytest.raises(MemoryError, match="the model fails"):
             list(step.run(iter(clip_of(9)), CLIP, rt))
 
@@ -249,8 +239,8 @@ def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> 
 def test_an_early_end_leaves_no_thread(stage: Make) -> None:
     before = threading.active_count()
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyModel(workers=3))
-        results = settled(stage).run(iter(clip_of(20)), CLIP, rt)
+        rt = pooled_runtime(pool, TinyNetwork(workers=3))
+        results = resolved(stage).run(iter(clip_of(20)), CLIP, rt)
         next(results)
         close = getattr(results, "close", None)
         assert close is None or inspect.isgenerator(results)
@@ -261,15 +251,15 @@ def test_an_early_end_leaves_no_thread(stage: Make) -> None:
 
 @every_stage
 def test_workers_change_no_bit(stage: Make) -> None:
-    step, source = settled(stage), clip_of(9)
+    step, source = resolved(stage), clip_of(9)
     with Workers("w", Meter(), Stop()) as pool:
-        pooled = run(step, source, pooled_runtime(pool, TinyModel(workers=3)))
+        pooled = run(step, source, pooled_runtime(pool, TinyNetwork(workers=3)))
     assert same(pooled, run(step, source))
 
 
 @every_stage
 def test_nothing_is_carried_from_clip_to_clip(stage: Make) -> None:
-    step, source, rt = settled(stage), clip_of(6), PlainRuntime()
+    step, source, rt = resolved(stage), clip_of(6), PlainRuntime()
     first = run(step, source, rt)
     run(step, clip_of(6, seed=9), rt)
     assert same(first, run(step, source, rt))
@@ -277,7 +267,7 @@ def test_nothing_is_carried_from_clip_to_clip(stage: Make) -> None:
 
 @every_stage
 def test_after_a_cut_it_starts_afresh(stage: Make) -> None:
-    step = settled(stage)
+    step = resolved(stage)
     before, after = clip_of(5), clip_of(5, seed=4)
     later = before[-1].pts + 1000
     after = [replace(f, pts=f.pts + later, scene_start=i == 0) for i, f in enumerate(after)]
@@ -287,14 +277,14 @@ def test_after_a_cut_it_starts_afresh(stage: Make) -> None:
 
 @every_stage
 def test_a_segment_with_its_margins_is_what_an_uncut_run_has(stage: Make) -> None:
-    step = settled(stage)
+    step = resolved(stage)
     if step.output(CLIP).rate != CLIP.rate:
         pytest.skip("changes the rate")
-    start, end = step.warmup + 2, step.warmup + 6
-    source = clip_of(end + step.runout + 3)
+    start, end = step.preroll + 2, step.preroll + 6
+    source = clip_of(end + step.postroll + 3)
     whole = run(step, source)
-    part = run(step, source[start - step.warmup : end + step.runout])
-    part = part[step.warmup : len(part) - step.runout]
+    part = run(step, source[start - step.preroll : end + step.postroll])
+    part = part[step.preroll : len(part) - step.postroll]
     assert [frame.pts for frame in part] == [frame.pts for frame in source[start:end]]
     for one, other in zip(part, whole[start:end], strict=True):
         assert np.abs(one.data - other.data).mean() < 1 / 255

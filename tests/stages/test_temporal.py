@@ -13,7 +13,10 @@ import pytest
 
 from videnhance.core import ClipInfo, Frame, Image, UsageError
 from videnhance.engine.look import LazyLook
+from videnhance.engine.resolving import resolve_stages
+from videnhance.inference import CPU
 from videnhance.inference.runtime import JobRuntime
+from videnhance.job import settings
 from videnhance.kernels.resize import enlarge_linear, resize
 from videnhance.stages.upscale import Upscale
 from videnhance.temporal.control import DISTANCES, longest_distance
@@ -29,20 +32,17 @@ class Sharp:
     """Enlarges plainly and adds its detail so many times; counts the pixels it sees."""
 
     workers = 1
-    batch = 1
-    reach = 6
-    faithful = False
+    receptive_field = 6
+    psnr_oriented = False
 
     def __init__(self, gain: float, scale: int = 2) -> None:
         self.id = f"sharp {gain}"
         self.gain, self.scale = np.float32(gain), scale
         self.pixels = 0
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
-        self.pixels += sum(image[0].size for image in images)
-        return [self._made(image) for image in images]
-
-    def _made(self, image: Image) -> Image:
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
+        (image,) = inputs
+        self.pixels += image[0].size
         large = resize(image, self.scale * image.shape[1], self.scale * image.shape[2])
         soft = np.stack([cv2.blur(plane, (5, 5), borderType=1) for plane in large])
         return np.clip(large + self.gain * (large - soft), 0, 1)
@@ -51,10 +51,9 @@ class Sharp:
 class Noting(JobRuntime):
     """A runtime of one worker that keeps what is noted."""
 
-    def __init__(self, model: Sharp, student: Sharp | None = None) -> None:
+    def __init__(self, network: Sharp, draft: Sharp | None = None) -> None:
         super().__init__(
-            load=lambda model_id: model,
-            load_student=lambda model_id: student,
+            load=lambda name: draft if draft and name.endswith("-draft") else network,
             mapping=lambda function, items, *_: map(function, items),
             warn=pytest.fail,
         )
@@ -84,7 +83,7 @@ def pan(count: int, seed: int = 0, begin: int = 0) -> list[Frame]:
 
 
 def run(stage: Upscale, frames: list[Frame], rt: Noting) -> list[Frame]:
-    made = list(stage.settle(CLIP, "cpu", LazyLook()).run(iter(frames), CLIP, rt))
+    made = list(stage.resolve(CLIP, "cpu", LazyLook()).run(iter(frames), CLIP, rt))
     assert [frame.pts for frame in made] == [frame.pts for frame in frames]
     return made
 
@@ -97,25 +96,25 @@ every_mode = pytest.mark.parametrize("temporal", ["off", "steady", "reuse"])
 
 
 def test_the_mode_follows_the_device() -> None:
-    assert Upscale().settle(CLIP, "cpu", LazyLook()).temporal == "reuse"
-    assert Upscale().settle(CLIP, "cuda", LazyLook()).temporal == "steady"
-    assert Upscale().settle(CLIP, "vulkan", LazyLook()).temporal == "steady"
+    assert Upscale().resolve(CLIP, "cpu", LazyLook()).temporal == "reuse"
+    assert Upscale().resolve(CLIP, "cuda", LazyLook()).temporal == "steady"
+    assert Upscale().resolve(CLIP, "vulkan", LazyLook()).temporal == "steady"
     for temporal in ("off", "steady", "reuse"):
-        assert Upscale(temporal=temporal).settle(CLIP, "cuda", LazyLook()).temporal == temporal
+        assert Upscale(temporal=temporal).resolve(CLIP, "cuda", LazyLook()).temporal == temporal
 
 
 def test_frames_alone_need_no_neighbours() -> None:
     off, steady, reuse = (
-        Upscale(temporal=mode).settle(CLIP, "cpu", LazyLook())
+        Upscale(model=MODEL, temporal=mode).resolve(CLIP, "cpu", LazyLook())
         for mode in ("off", "steady", "reuse")
     )
-    assert off.lookahead == off.warmup == off.runout == 0
+    assert off.lookahead == off.preroll == off.postroll == 0
     assert reuse.lookahead > steady.lookahead > 0
-    assert steady.warmup > 0
-    assert reuse.warmup == 0
-    assert min(reuse.runout, steady.runout) > 0
-    assert reuse.students(CLIP) == reuse.models(CLIP)
-    assert off.students(CLIP) == steady.students(CLIP) == ()
+    assert steady.preroll > 0
+    assert reuse.preroll == 0
+    assert min(reuse.postroll, steady.postroll) > 0
+    assert reuse.models(CLIP) == (MODEL, f"{MODEL}-draft")
+    assert off.models(CLIP) == steady.models(CLIP) == (MODEL,)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 8.0])
@@ -124,7 +123,7 @@ def test_frames_alone_need_no_neighbours() -> None:
 )
 def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float) -> None:
     stage = Upscale(model=MODEL, scale=scale, temporal=temporal, strength=strength)
-    out = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
+    out = stage.resolve(CLIP, "cpu", LazyLook()).output(CLIP)
     for frame in run(stage, pan(6), Noting(Sharp(1))):
         assert (frame.height, frame.width) == (out.height, out.width)
         assert frame.data.dtype == np.float32
@@ -134,7 +133,7 @@ def test_every_scale_gives_its_size(temporal: str, scale: float, strength: float
 def test_odd_sizes_have_whole_tiles_and_halves(temporal: str) -> None:
     clip = replace(CLIP, width=61, height=43)
     frames = [replace(f, data=np.ascontiguousarray(f.data[:, :43, :61])) for f in pan(12)]
-    stage = Upscale(model=MODEL, scale=1.7, temporal=temporal).settle(clip, "cpu", LazyLook())
+    stage = Upscale(model=MODEL, scale=1.7, temporal=temporal).resolve(clip, "cpu", LazyLook())
     made = list(stage.run(iter(frames), clip, Noting(Sharp(1))))
     assert {(f.height, f.width) for f in made} == {
         (stage.output(clip).height, stage.output(clip).width)
@@ -219,9 +218,9 @@ def test_steady_takes_flicker_away() -> None:
     """A network whose gain jumps from frame to frame, over a still with a little motion."""
 
     class Jumping(Sharp):
-        def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
+        def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
             self.gain = np.float32(1.5 - self.gain)
-            return super().__call__(images)
+            return super().__call__(*inputs)
 
     (still,) = pan(1)
     frames = [replace(still, pts=40 * t) for t in range(40)]
@@ -252,25 +251,24 @@ def test_anchors_are_as_far_apart_as_memory_allows() -> None:
     ("flag", "options"),
     [
         ("--reuse-quality", {"temporal": "steady", "reuse_quality": 45.0}),
-        ("--reuse-quality", {"temporal": "off", "reuse_quality": 45.0}),
+        ("--reuse-quality", {"temporal": "off", "reuse_quality": 42.0}),
         ("--steady-strength", {"temporal": "auto", "steady_strength": "strong"}),
+        ("--steady-strength", {"strength": 0.0, "steady_strength": "normal"}),
     ],
 )
 def test_what_another_mode_would_ignore_is_refused(flag: str, options: dict[str, Any]) -> None:
+    """Also where what was given is the default."""
+    wanted = settings(None, {"upscale": {"model": MODEL, **options}})
     with pytest.raises(UsageError, match=f"{flag} does nothing with --temporal") as refused:
-        Upscale(model=MODEL, **options).settle(CLIP, "cpu", LazyLook())
-    assert ("auto has chosen" in str(refused.value)) == (options["temporal"] == "auto")
+        resolve_stages(wanted, CLIP, CPU, LazyLook())
+    left_open = options.get("temporal", "auto") == "auto"
+    assert ("auto has chosen" in str(refused.value)) == left_open
 
 
 @every_mode
 def test_without_a_network_neighbours_are_no_use(temporal: str) -> None:
-    plain = Upscale(model=MODEL, strength=0.0).settle(CLIP, "cpu", LazyLook())
+    plain = Upscale(model=MODEL, strength=0.0).resolve(CLIP, "cpu", LazyLook())
     assert plain.temporal == "off"
     if temporal != "off":
         with pytest.raises(UsageError, match="does nothing with --strength 0"):
-            replace(plain, temporal=temporal).settle(CLIP, "cpu", LazyLook())
-    for options in ({"reuse_quality": 45.0}, {"steady_strength": "strong"}):
-        with pytest.raises(UsageError, match="does nothing with --strength 0"):
-            Upscale(model=MODEL, strength=0.0, temporal=temporal, **options).settle(
-                CLIP, "cpu", LazyLook()
-            )
+            replace(plain, temporal=temporal).resolve(CLIP, "cpu", LazyLook())

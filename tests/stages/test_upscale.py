@@ -28,9 +28,8 @@ class Repeater:
     """Repeats pixels `scale` times and inverts them, so that its trace shows."""
 
     workers = 1
-    batch = 1
-    reach = 0
-    faithful = False
+    receptive_field = 0
+    psnr_oriented = False
 
     def __init__(self, model_id: str, scale: int) -> None:
         self.id = model_id
@@ -38,11 +37,11 @@ class Repeater:
         self.inputs: list[Image] = []
         self.restored: list[float] = []
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
-        self.inputs += images
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
+        self.inputs += inputs
         self.restored.append(restore)
-        tall = [i.repeat(self.scale, axis=1).repeat(self.scale, axis=2) for i in images]
-        return [np.float32(1) - i for i in tall]
+        tall = inputs[0].repeat(self.scale, axis=1).repeat(self.scale, axis=2)
+        return np.float32(1) - tall
 
 
 class Loader(JobRuntime):
@@ -72,7 +71,7 @@ def _frame(low: float = 0.0, high: float = 1.0, seed: int = 0) -> Frame:
 
 
 def _enlarged(stage: Upscale, frame: Frame, rt: Loader | None = None) -> Image:
-    stage = stage.settle(CLIP, "cpu", LazyLook())
+    stage = stage.resolve(CLIP, "cpu", LazyLook())
     (out,) = stage.run(iter([frame]), CLIP, rt or Loader())
     clip = stage.output(CLIP)
     assert out.data.shape == (3, clip.height, clip.width)
@@ -84,7 +83,7 @@ def _enlarged(stage: Upscale, frame: Frame, rt: Loader | None = None) -> Image:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_every_scale_gives_its_size(scale: float, strength: float) -> None:
     stage = Upscale(scale=scale, strength=strength)
-    clip = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
+    clip = stage.resolve(CLIP, "cpu", LazyLook()).output(CLIP)
     assert clip.width == pytest.approx(CLIP.width * scale, abs=1)
     assert clip.height == pytest.approx(CLIP.height * scale, abs=1)
     if scale == int(scale):
@@ -101,10 +100,10 @@ def test_every_card_gives_every_scale(model: str, scale: float) -> None:
     stage = Upscale(model=model, scale=scale)
     out = _enlarged(stage, _frame(), rt)
     assert out.shape[1] == pytest.approx(CLIP.height * scale, abs=1)
-    wanted = stage.settle(CLIP, "cpu", LazyLook()).models(CLIP)
+    wanted = stage.resolve(CLIP, "cpu", LazyLook()).models(CLIP)
     assert [network.id for network in rt.loaded] == list(dict.fromkeys(wanted))
-    reached = np.prod([rt.model(model_id).scale for model_id in wanted])
-    assert reached >= scale or all(rt.model(m).scale == 1 for m in wanted)
+    reached = np.prod([rt.network(model_id).scale for model_id in wanted])
+    assert reached >= scale or all(rt.network(m).scale == 1 for m in wanted)
 
 
 @pytest.mark.parametrize("scale", [2.0, 6.0, 8.0])
@@ -124,7 +123,7 @@ def test_no_detail_is_the_plain_enlargement_without_a_network() -> None:
 
 def test_strength_one_at_the_networks_scale_is_the_networks_output() -> None:
     frame = _frame()
-    expected = Repeater("", 2)([frame.data])[0]
+    expected = Repeater("", 2)(frame.data)
     assert np.array_equal(_enlarged(Upscale(scale=2.0), frame), expected)
 
 
@@ -132,7 +131,7 @@ def test_strength_one_at_the_networks_scale_is_the_networks_output() -> None:
 def test_strength_is_the_share_of_the_detail(strength: float) -> None:
     frame = _frame()
     plain = resize(frame.data, 40, 60)
-    detailed = Repeater("", 2)([frame.data])[0]
+    detailed = Repeater("", 2)(frame.data)
     out = _enlarged(Upscale(scale=2.0, strength=strength), frame)
     np.testing.assert_allclose(out, plain + strength * (detailed - plain), atol=1e-6)
 
@@ -179,42 +178,42 @@ def test_the_model_follows_the_picture(
     device: str, picture: Callable[[], Image], model: str, reason: str
 ) -> None:
     look = _look(picture)
-    settled = Upscale().settle(CLIP, device, look)
-    assert settled.model == model
+    resolved = Upscale().resolve(CLIP, device, look)
+    assert resolved.model == model
     assert look.reasons["model"].startswith(reason)
     again = _look(_unseen)
-    assert settled.settle(CLIP, device, again) == settled
+    assert resolved.resolve(CLIP, device, again) == resolved
     assert not again.reasons
 
 
 def test_what_cannot_be_seen_counts_as_live_action() -> None:
-    assert Upscale().settle(CLIP, "cpu", LazyLook()).model == "live"
+    assert Upscale().resolve(CLIP, "cpu", LazyLook()).model == "live"
 
 
 def test_all_is_restored_unless_said_otherwise() -> None:
     for given, used in ((None, 1.0), (0.3, 0.3), (0.0, 0.0)):
-        stage = Upscale(model="live", restore=given).settle(CLIP, "cuda", _look(_unseen))
+        stage = Upscale(model="live", restore=given).resolve(CLIP, "cuda", _look(_unseen))
         assert stage.restore == used
 
 
 def test_a_restoration_that_is_given_asks_for_the_network_that_has_it() -> None:
     look = _look(_unseen)
-    assert Upscale(restore=0.3).settle(CLIP, "cpu", look).model == "live"
+    assert Upscale(restore=0.3).resolve(CLIP, "cpu", look).model == "live"
     assert look.reasons == {"model": "live (--restore works with it)"}
     with pytest.raises(UsageError, match="on a CPU or CUDA"):
-        Upscale(restore=0.3).settle(CLIP, "vulkan", _look(_unseen))
+        Upscale(restore=0.3).resolve(CLIP, "vulkan", _look(_unseen))
 
 
 @pytest.mark.parametrize("model", ["realesr-animevideov3", "mine.pth"])
 def test_a_network_without_a_dial_has_no_restoration(model: str) -> None:
-    assert Upscale(model=model).settle(CLIP, "cpu", _look(_unseen)).restore is None
+    assert Upscale(model=model).resolve(CLIP, "cpu", _look(_unseen)).restore is None
     with pytest.raises(UsageError, match=r"--restore does nothing with .* --model live"):
-        Upscale(model=model, restore=0.5).settle(CLIP, "cpu", _look(_unseen))
+        Upscale(model=model, restore=0.5).resolve(CLIP, "cpu", _look(_unseen))
 
 
 def test_restoring_needs_a_network() -> None:
     with pytest.raises(UsageError, match="--restore does nothing with --strength 0"):
-        Upscale(strength=0.0, restore=0.5).settle(CLIP, "cpu", _look(_unseen))
+        Upscale(strength=0.0, restore=0.5).resolve(CLIP, "cpu", _look(_unseen))
 
 
 def test_only_the_first_pass_restores() -> None:
@@ -228,11 +227,11 @@ def test_only_the_first_pass_restores() -> None:
 def test_what_is_neither_enlarged_nor_restored_passes_untouched() -> None:
     for ignored in ({"temporal": "steady"}, {"reuse_quality": 46.0}):
         with pytest.raises(UsageError, match="--restore 0 at the source's size"):
-            Upscale(model="live", scale=1, restore=0.0, **ignored).settle(  # type: ignore[arg-type]
+            Upscale(model="live", scale=1, restore=0.0, **ignored).resolve(  # type: ignore[arg-type]
                 CLIP, "cpu", LazyLook()
             )
     stage = Upscale(model="live", scale=1, restore=0.0)
-    assert stage.settle(CLIP, "cpu", LazyLook()).models(CLIP) == ()
+    assert stage.resolve(CLIP, "cpu", LazyLook()).models(CLIP) == ()
     frame = _frame(-0.1, 1.1)
     assert (_enlarged(stage, frame) == frame.data).all()
 
@@ -245,27 +244,27 @@ def test_at_its_own_size_a_picture_can_be_restored() -> None:
 
 def test_on_vulkan_nobody_looks_and_the_reason_is_said() -> None:
     look = _look(_unseen)
-    assert Upscale().settle(CLIP, "vulkan", look).model == "realesr-animevideov3"
+    assert Upscale().resolve(CLIP, "vulkan", look).model == "realesr-animevideov3"
     assert look.reasons == {"model": "realesr-animevideov3 (live cannot run on vulkan)"}
 
 
 @pytest.mark.parametrize("stage", [Upscale(model="a.pth"), Upscale(strength=0.0)])
 def test_nobody_looks_where_nothing_depends_on_it(stage: Upscale) -> None:
     look = _look(_unseen)
-    settled = stage.settle(CLIP, "cuda", look)
-    assert settled.model in ("a.pth", "realesr-animevideov3")
+    resolved = stage.resolve(CLIP, "cuda", look)
+    assert resolved.model in ("a.pth", "realesr-animevideov3")
     assert not look.reasons
 
 
 def test_two_times_is_usual() -> None:
-    clip = Upscale().settle(CLIP, "cpu", LazyLook()).output(CLIP)
+    clip = Upscale().resolve(CLIP, "cpu", LazyLook()).output(CLIP)
     assert (clip.width, clip.height) == (60, 40)
 
 
 @pytest.mark.parametrize("height", [20, 21, 48, 160])
 def test_a_height_is_met_and_keeps_the_shape(height: int) -> None:
     stage = Upscale(height=height)
-    clip = stage.settle(CLIP, "cpu", LazyLook()).output(CLIP)
+    clip = stage.resolve(CLIP, "cpu", LazyLook()).output(CLIP)
     assert clip.height == height
     assert clip.width % 2 == 0
     assert clip.width == pytest.approx(30 * height / 20, abs=1)
@@ -275,25 +274,25 @@ def test_a_height_is_met_and_keeps_the_shape(height: int) -> None:
 @pytest.mark.parametrize("height", [10, 19, 161, 1080])
 def test_a_height_out_of_reach_is_refused(height: int) -> None:
     with pytest.raises(UsageError, match=f"--height {height} .* between 1 and 8 times"):
-        Upscale(height=height).settle(CLIP, "cpu", LazyLook())
+        Upscale(height=height).resolve(CLIP, "cpu", LazyLook())
 
 
 def test_scale_and_height_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="not both"):
-        Upscale(scale=2.0, height=40).settle(CLIP, "cpu", LazyLook())
+        Upscale(scale=2.0, height=40).resolve(CLIP, "cpu", LazyLook())
 
 
 def test_an_unknown_model_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="realesrgan-x4plus"):
-        Upscale(model="realesrgan-x4pluss").settle(CLIP, "cpu", LazyLook())
+        Upscale(model="realesrgan-x4pluss").resolve(CLIP, "cpu", LazyLook())
 
 
 class Tinter(Repeater):
     """Adds a tint to what it repeats."""
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
         tint = np.array([0.01, 0, -0.02], np.float32).reshape(3, 1, 1)
-        return [image + tint for image in super().__call__(images)]
+        return super().__call__(*inputs) + tint
 
 
 @pytest.mark.parametrize("coloured", [False, True])
@@ -302,7 +301,7 @@ def test_only_frames_without_colour_lose_the_networks_tint(coloured: bool) -> No
     if coloured:
         image[2, 3, 4] += 0.01
     loader = Loader(kind=Tinter)
-    stage = Upscale(model="realesr-animevideov3-x2").settle(CLIP, "cpu", LazyLook())
+    stage = Upscale(model="realesr-animevideov3-x2").resolve(CLIP, "cpu", LazyLook())
     (made,) = stage.run(iter([Frame(image, 0)]), CLIP, loader)
     spread = made.data.max(axis=0) - made.data.min(axis=0)
     assert spread.max() == (pytest.approx(0.04, abs=0.001) if coloured else 0)

@@ -1,4 +1,4 @@
-"""What is done to a frame between two anchors, one step at a time."""
+"""What is done to a frame between two references, one step at a time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Between, Detail, changed, mean_square
-from videnhance.temporal.fill import Networks, settled
+from videnhance.temporal.carry import Between, Detail, Reference, changed, mean_square
+from videnhance.temporal.fill import Networks, smoothed_reference
 from videnhance.temporal.flow import LumaPicture
-from videnhance.temporal.once import Once
-from videnhance.temporal.part import Part
+from videnhance.temporal.lazy import Lazy
+from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.smooth import Shown
 from videnhance.temporal.strength import detail_strength
@@ -24,7 +24,7 @@ from videnhance.temporal.strength import detail_strength
 View = Callable[..., Image]
 
 _HEIGHT, _WIDTH = 72, 96
-_WHOLE = Part(0, 0, _HEIGHT, _WIDTH)
+_WHOLE = Region(0, 0, _HEIGHT, _WIDTH)
 
 
 def seen(image: Image, sigma: float = 0.0) -> Seen:
@@ -37,18 +37,18 @@ def network(image: Image) -> Floats:
     return np.asarray(2 * picture - cv2.blur(picture, (5, 5)), np.float32)
 
 
-def anchor(image: Image) -> Anchor:
+def reference(image: Image) -> Reference:
     result, plane = network(image), luma(image)
     plain = interleaved(resize(image, 2 * image.shape[1], 2 * image.shape[2]))
-    return Anchor(
+    return Reference(
         picture := LumaPicture(plane), interleaved(image), result,
-        Once(lambda: Detail.of(result - plain, picture)), Once(lambda: math.inf),
-        Once(lambda: detail_strength(result, plane)),
+        Lazy(lambda: Detail.of(result - plain, picture)), Lazy(lambda: math.inf),
+        Lazy(lambda: detail_strength(result, plane)),
     )  # fmt: skip
 
 
 def between(image: Image, before: Image, after: Image, place: float = 0.5) -> Between:
-    return Between(seen(image), (anchor(before), anchor(after)), place, None)
+    return Between(seen(image), (reference(before), reference(after)), place, None)
 
 
 def noisy(shape: tuple[int, ...], sigma: float, seed: int = 0) -> Floats:
@@ -66,7 +66,7 @@ def test_a_linear_fade_counts_as_still_and_comes_out_exactly(view: View, place: 
 
 @pytest.mark.parametrize("speed", [0, 2])
 def test_a_small_fast_thing_leaves_no_ghost_where_it_was(view: View, speed: int) -> None:
-    """Though the anchor that shows it there is seven times as near as the other."""
+    """Though the reference that shows it there is seven times as near as the other."""
 
     def ground(t: int) -> Image:
         return np.asarray(0.5 * view(speed * t), np.float32)
@@ -82,7 +82,7 @@ def test_a_small_fast_thing_leaves_no_ghost_where_it_was(view: View, speed: int)
 
 
 def test_a_thin_fast_thing_is_foreseen_to_lack_detail(view: View) -> None:
-    """A quarter to all of the error is expected, where neither anchor shows any such thing."""
+    """A quarter to all of the error is expected, where neither reference shows any such thing."""
     ground = np.asarray(0.3 * view(), np.float32)
     now = ground.copy()
     now[:, 20:44, 50:52] += 0.5
@@ -125,8 +125,8 @@ def test_fine_changes_below_five_times_the_noise_are_left_out(
     now[spot] += strength * sigma * (1 - 2 * (np.indices((8, 16)).sum(0) % 2)).astype(np.float32)
     results = []
     for level in (sigma, 0.0):
-        anchors = (anchor(image), anchor(image))
-        results.append(Between(seen(now, level), anchors, 0.5, None).still())
+        references = (reference(image), reference(image))
+        results.append(Between(seen(now, level), references, 0.5, None).still())
     part = np.s_[68:76, 84:108]
     of_all = np.abs(results[1] - network(image))[part].mean()
     kept = np.abs(results[0] - network(image))[part].mean() / of_all
@@ -150,21 +150,21 @@ def test_fine_detail_gets_the_anchors_strength(
     image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
     wanted = network(image)
     plain = stretched(interleaved(image), 144, 192)
-    anchors = (anchor(image), anchor(image))
-    frame = Between(seen(image), anchors, 0.5, plain if drafted else None)
+    references = (reference(image), reference(image))
+    frame = Between(seen(image), references, 0.5, plain if drafted else None)
     for share in (1.5, 1.1, 1.0, 0.9, 0.5):
         given = plain + np.float32(share) * (wanted - plain)
         result = given.copy()
-        frame.match_anchors(result)
+        frame.match_references(result)
         more = float(np.clip(1 / share, least, most)) - 1
         assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
         lighter = given + np.float32(0.05)
-        frame.match_anchors(lighter)
+        frame.match_references(lighter)
         assert np.allclose(lighter - result, 0.05, atol=1e-5)
 
 
 def test_fine_detail_gets_back_what_smoothing_took(view: View) -> None:
-    """Where it had more than the anchors; where it had less, it gets theirs."""
+    """Where it had more than the references; where it had less, it gets theirs."""
     image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
     plane, plain = luma(image), stretched(interleaved(image), 144, 192)
     frame = between(image, image, image)
@@ -172,28 +172,28 @@ def test_fine_detail_gets_back_what_smoothing_took(view: View) -> None:
     def matched(share: float, had: float) -> float:
         detail = network(image) - plain
         result = plain + np.float32(share) * detail
-        frame.match_anchors(result, detail_strength(plain + np.float32(had) * detail, plane))
+        frame.match_references(result, detail_strength(plain + np.float32(had) * detail, plane))
         return float(detail_strength(result, plane).mean())
 
-    anchors = float(detail_strength(network(image), plane).mean())
-    assert matched(1.0, 1.2) > 1.2 * anchors
+    references = float(detail_strength(network(image), plane).mean())
+    assert matched(1.0, 1.2) > 1.2 * references
     assert matched(0.9, 0.95) == pytest.approx(matched(0.9, 0.9), rel=1e-3)
-    assert matched(0.9, 0.95) > 0.9 * anchors
+    assert matched(0.9, 0.95) > 0.9 * references
 
 
-@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize("psnr_oriented", [False, True])
 def test_an_anchor_is_smoothed_and_stays_sharp_where_the_network_invents(
-    view: View, faithful: bool
+    view: View, psnr_oriented: bool
 ) -> None:
     image = view()
     here, there = (image + noisy((_HEIGHT, _WIDTH), 0.02, seed) for seed in (1, 2))
-    flickering, last = anchor(here), Shown(LumaPicture(luma(there)), network(there))
-    networks = Networks(lambda _: here, lambda _: here, 2, 4, faithful)
-    result = settled(networks, seen(here, 0.02), flickering, 10**-3.5, last).result
+    flickering, last = reference(here), Shown(LumaPicture(luma(there)), network(there))
+    networks = Networks(lambda _: here, lambda _: here, 2, 4, psnr_oriented)
+    result = smoothed_reference(networks, seen(here, 0.02), flickering, 10**-3.5, last).result
     moved = np.square(luma_of(result - flickering.result)).mean()
     assert 0.1 * 10**-3.5 < moved < 10**-3.5
     strength = detail_strength(result, luma(here)).mean() / flickering.strength().mean()
-    assert strength == pytest.approx(0.59 if faithful else 0.85, abs=0.03)
+    assert strength == pytest.approx(0.59 if psnr_oriented else 0.85, abs=0.03)
 
 
 def fine(detail: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""How far anchors may lie apart, and what audits change."""
+"""How far references may lie apart, and what audits change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videnhance.temporal.control import Control, Cost, longest_distance
-from videnhance.temporal.once import Once
+from videnhance.temporal.lazy import Lazy
 
 _SIZE = 100_000
 _ALLOWED = 1e-5
@@ -23,10 +23,10 @@ def test_large_pictures_bring_anchors_together(
     assert longest_distance(height, width, scale) == expected
 
 
-def spent(share: float, distance: int, *, audited: int = 0, size: int = _SIZE) -> list[Once[Cost]]:
+def spent(share: float, distance: int, *, audited: int = 0, size: int = _SIZE) -> list[Lazy[Cost]]:
     """Costs of a span's carried frames, of which the network saw this share."""
     cost = Cost(round(share * size) + audited, size, audited)
-    return [Once(lambda: cost) for _ in range(distance - 1)]
+    return [Lazy(lambda: cost) for _ in range(distance - 1)]
 
 
 def distances(control: Control, share: float, *, size: int = _SIZE) -> list[int]:
@@ -105,7 +105,7 @@ def test_predictions_are_corrected_by_and_by() -> None:
     assert 1 < prior < 2
     found = []
     for _ in range(20):
-        control.planned(16, [Once(lambda: Cost(0, _SIZE, 0, 4e-5, 1e-5))])
+        control.planned(16, [Lazy(lambda: Cost(0, _SIZE, 0, 4e-5, 1e-5))])
         control.distance()
         found.append(control.correction(_ALLOWED))
     assert found == sorted(found)
@@ -117,7 +117,7 @@ def test_tiles_that_hardly_err_teach_nothing() -> None:
     control = Control(16)
     control.begin_scene(0.0)
     for _ in range(8):
-        control.planned(16, [Once(lambda: Cost(0, _SIZE, 0, 1e-9, 1e-7))])
+        control.planned(16, [Lazy(lambda: Cost(0, _SIZE, 0, 1e-9, 1e-7))])
         control.distance()
     prior = Control(16).correction(_ALLOWED)
     assert control.correction(_ALLOWED) > 0.8 * prior

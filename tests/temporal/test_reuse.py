@@ -28,7 +28,7 @@ from videnhance.kernels.motion import Floats, interleaved, luma, planar
 from videnhance.temporal import fill
 from videnhance.temporal.carry import mean_square
 from videnhance.temporal.fill import Networks
-from videnhance.temporal.part import Part
+from videnhance.temporal.region import Region
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.tiles import recompute, tile_means
@@ -147,7 +147,7 @@ def test_parts_computed_anew_are_the_networks_own(
     found: list[tuple[float, float]] = []
 
     def checked(
-        network: Any, image: Image, parts: list[Part], result: Floats, **options: Any
+        network: Any, image: Image, parts: list[Region], result: Floats, **options: Any
     ) -> int:
         wanted = interleaved(inventive(image))
         before = result.copy()
@@ -197,11 +197,13 @@ def test_a_fade_is_not_late(view: View, clip: Clip) -> None:
     assert max(errors(made, inventive)) < 10**-4.8
 
 
-@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize("psnr_oriented", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 33), (72, 96)])
-def test_every_size_is_made(view: View, clip: Clip, size: tuple[int, int], faithful: bool) -> None:
+def test_every_size_is_made(
+    view: View, clip: Clip, size: tuple[int, int], psnr_oriented: bool
+) -> None:
     frames = clip(view(1.3 * t, size=size) for t in range(20))
-    made, network = counted(frames, faithful=faithful)
+    made, network = counted(frames, psnr_oriented=psnr_oriented)
     assert network.pixels <= 1.05 * 20 * size[0] * size[1]
     assert all(one.result.shape == (2 * size[0], 2 * size[1], 3) for _, one in made)
     assert max(errors(made, inventive)) < 10**-4
@@ -211,7 +213,7 @@ def test_of_a_faithful_network_little_is_lost(view: View, clip: Clip) -> None:
     """A share of what it adds to plain enlargement, however much less than the promise that is."""
     size = (144, 192)
     frames = clip(view(0.15 * t, size=size) for t in range(30))
-    made, network = counted(frames, faithful=True, quality=30.0)
+    made, network = counted(frames, psnr_oriented=True, quality=30.0)
     added = np.mean([np.square(inventive(f.data) - plainly(f.data)).mean() for f in frames])
     assert np.mean(errors(made, inventive)) < 0.06 * added
     assert network.pixels < 30 * size[0] * size[1]

@@ -74,7 +74,7 @@ def test_a_draft_is_made_only_where_something_is_carried(view: View, clip: Clip)
 
 
 def test_what_is_computed_whole_is_not_drafted(clip: Clip) -> None:
-    """Only the anchors are, on both sides of each of two frames that are tried."""
+    """Only the references are, on both sides of each of two frames that are tried."""
     draft = Counting(plainly)
     frames = clip(grainy(80))
     made, network = counted(frames, network=fond, draft=draft)

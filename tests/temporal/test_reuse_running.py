@@ -57,7 +57,7 @@ def test_threads_change_no_bit(view: View, clip: Clip) -> None:
 def test_frames_are_asked_for_when_all_threads_have_others(
     view: View, clip: Clip, workers: int, shown: str
 ) -> None:
-    """Where nothing is carried: who finishes an anchor must not have to wait for the last one."""
+    """Where nothing is carried: who finishes a reference must not have to wait for the last one."""
     times = 2 if shown == "grain on twos" else 1
     images = [view(seed=t) for t in range(40)] if shown == "cuts" else grainy(24)
     begun, order = 0, []
@@ -76,10 +76,10 @@ def test_frames_are_asked_for_when_all_threads_have_others(
     list(run(frames, fond, mapped=one_by_one, workers=workers))
     if shown != "cuts":  # What has been tried is not held back: distances depend on it.
         assert order[times] == 3
-    # One of the scene's first frames lies between anchors, and the last may wait for nothing.
+    # One of the scene's first frames lies between references, and the last may wait for nothing.
     single = range(4, len(images) - workers - 1)
-    anchors = [t if shown == "cuts" else t - 1 for t in single]
-    assert all(order[times * t] - at > workers for t, at in zip(single, anchors, strict=True))
+    references = [t if shown == "cuts" else t - 1 for t in single]
+    assert all(order[times * t] - at > workers for t, at in zip(single, references, strict=True))
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -147,7 +147,7 @@ def test_few_frames_are_held(view: View, shown: str, workers: int) -> None:
         del seen, one
         if number % 20 == 19:
             gc.collect()
-            # Two anchors, what is shown, and what the loop has in hand.
+            # Two references, what is shown, and what the loop has in hand.
             alive = {id(ref()) for ref in results if ref() is not None}
             assert len(alive) <= 5
             assert sum(ref() is not None for ref in held[: number + 1]) <= 6

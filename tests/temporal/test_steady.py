@@ -12,7 +12,7 @@ from videnhance.core import Frame, Image
 from videnhance.kernels.motion import interleaved, planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.scenes import scenes
-from videnhance.temporal.steady import STRENGTHS, steadied, warmup
+from videnhance.temporal.steady import STRENGTHS, preroll, steadied
 
 Clip = Callable[..., list[Frame]]
 View = Callable[..., Image]
@@ -206,7 +206,7 @@ def test_something_faint_that_moves_in_noise_is_not_held_back(view: View, clip: 
 @every_strength
 def test_the_warm_up_is_enough(view: View, clip: Clip, strength: str) -> None:
     """The next frame is the same to a quarter of a code value, on noise and in motion."""
-    count = warmup(STRENGTHS[strength])
+    count = preroll(STRENGTHS[strength])
     assert (1 - STRENGTHS[strength]) ** count <= 1e-3
     frames = clip(noisy(view(0.7 * t, size=(48, 64)), _STEP, t) for t in range(count + 11))
     late, early = run(frames[10:], strength)[-1], run(frames, strength)[-1]
@@ -236,7 +236,7 @@ def test_nothing_it_is_given_is_changed(view: View, clip: Clip) -> None:
 
 
 def test_the_warm_up_is_as_long_as_the_filter_remembers() -> None:
-    assert {name: warmup(share) for name, share in STRENGTHS.items()} == {
+    assert {name: preroll(share) for name, share in STRENGTHS.items()} == {
         "gentle": 14,
         "normal": 25,
         "strong": 43,

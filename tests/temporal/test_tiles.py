@@ -12,7 +12,7 @@ from videnhance.kernels.motion import interleaved
 from videnhance.temporal.tiles import (
     FEATHER,
     PART_COST,
-    Part,
+    Region,
     parts_of,
     ramps,
     recompute,
@@ -94,9 +94,9 @@ def test_parts_cover_what_is_chosen_and_cost_no_more_than_all(
     assert bool(parts) == bool(chosen.any())
     work = sum(part.grown(reach + FEATHER, height, width).pixels for part in parts)
     assert work <= height * width
-    if parts != [Part(0, 0, height, width)]:
+    if parts != [Region(0, 0, height, width)]:
         alone = (
-            Part(y * side, x * side, min(height, y * side + side), min(width, x * side + side))
+            Region(y * side, x * side, min(height, y * side + side), min(width, x * side + side))
             for y, x in np.argwhere(chosen)
         )
         costs = [part.grown(reach + FEATHER, height, width).pixels for part in alone]
@@ -107,7 +107,7 @@ def test_neighbours_are_put_together_and_strangers_are_not() -> None:
     chosen = np.zeros((10, 10), bool)
     chosen[0, :3] = True
     chosen[9, 9] = True
-    assert parts_of(chosen, 32, 8, 320, 320) == [Part(0, 0, 32, 96), Part(288, 288, 320, 320)]
+    assert parts_of(chosen, 32, 8, 320, 320) == [Region(0, 0, 32, 96), Region(288, 288, 320, 320)]
 
 
 def test_many_scattered_tiles_are_quickly_put_together() -> None:
@@ -122,7 +122,7 @@ def test_many_scattered_tiles_are_quickly_put_together() -> None:
 def test_nearly_all_is_all() -> None:
     chosen = np.ones((4, 4), bool)
     chosen[1, 2] = False
-    assert parts_of(chosen, 32, 8, 120, 128) == [Part(0, 0, 120, 128)]
+    assert parts_of(chosen, 32, 8, 120, 128) == [Region(0, 0, 120, 128)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -190,6 +190,6 @@ def test_maxima_are_those_of_the_tiles(height: int, width: int, side: int) -> No
 
 
 def test_ramps_rise_over_the_feather_and_are_nothing_beyond() -> None:
-    rows, columns = ramps(Part(10, 0, 14, 3), Part(4, 0, 20, 9))
+    rows, columns = ramps(Region(10, 0, 14, 3), Region(4, 0, 20, 9))
     assert rows.tolist() == [0] * 4 + [0.25, 0.75] + [1] * 4 + [0.75, 0.25] + [0] * 4
     assert columns.tolist() == [1, 1, 1, 0.75, 0.25, 0, 0, 0, 0]

@@ -86,5 +86,5 @@ def _used() -> Iterable[tuple[str, str]]:
     device = select_device()
     clip = ClipInfo(64, 64, time_base=Fraction(1, 25), rate=None)
     yield "device", f"{device} ({device.name})" if device.name else str(device)
-    yield "model", Upscale().settle(clip, device.kind, LazyLook()).model
+    yield "model", Upscale().resolve(clip, device.kind, LazyLook()).model
     yield "weights", f"downloads go to {weights.store()}"

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from videnhance.media.encoding import EncodeOptions
-from videnhance.options import Option, declared
+from videnhance.options import DeclaredOption, declared
 from videnhance.stages import STAGES
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", tuple: "TEXT"}
 
 
-def declared_options() -> tuple[Option, ...]:
+def declared_options() -> tuple[DeclaredOption, ...]:
     """Every option of every stage, then those of the encoder."""
     return tuple(option for owner in (*STAGES, EncodeOptions) for option in declared(owner))
 
@@ -47,10 +47,10 @@ def with_declared_flags(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _flag(option: Option) -> Any:
+def _flag(option: DeclaredOption) -> Any:
     kind = list[str] if option.kind is tuple else option.kind
     spelled = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
-    metavar = "NAME" if option.knob.choices else _METAVARS.get(option.kind)
+    metavar = "NAME" if option.declaration.choices else _METAVARS.get(option.kind)
     text = option.help[0].upper() + option.help[1:] + "."
     return Annotated[
         kind | None, typer.Option(spelled, help=text, metavar=metavar, show_default=False)

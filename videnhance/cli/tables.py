@@ -10,7 +10,7 @@ from rich.text import Text
 
 from videnhance.engine import Plan, Preview, Result
 from videnhance.engine.notes import Notes
-from videnhance.media.verify import Proof
+from videnhance.media.verify import VerificationReport
 from videnhance.stages.upscale import Upscale
 
 
@@ -94,7 +94,7 @@ def mebibytes(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 0.1):.1f} MiB"
 
 
-def proof_table(proof: Proof) -> Table:
+def proof_table(proof: VerificationReport) -> Table:
     """Every promise with whether it was kept."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("promise", no_wrap=True)

@@ -25,7 +25,7 @@ from videnhance.engine import Progress as Progressed
 
 _PHASES = {
     "plan": "Planning",
-    "rehearse": "Checking what the container can hold",
+    "preflight": "Checking what the container can hold",
     "run": "Enhancing",
     "measure": "Measuring",
     "assemble": "Assembling",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from videnhance.core import ClipInfo, Frame, Image, Map, Model, Runtime, Stage, UsageError
+from videnhance.core import ClipInfo, Frame, Image, Map, Network, Runtime, Stage, UsageError
 from videnhance.engine.look import FRAMES, LazyLook, Peeked
-from videnhance.engine.settle import settle
-from videnhance.inference import Device, load_model, load_student, select_device
+from videnhance.engine.resolving import resolve_stages
+from videnhance.inference import Device, load_network, select_device
 from videnhance.inference.runtime import JobRuntime, Sink
 from videnhance.job import settings, sort_options
 from videnhance.pipeline import Meter, Stop, Workers
@@ -18,7 +18,7 @@ from videnhance.pipeline import Meter, Stop, Workers
 def chain(
     frames: Iterator[Frame], clip: ClipInfo, stages: Sequence[Stage], rt: Runtime
 ) -> Iterator[Frame]:
-    """Send frames through settled stages, lazily."""
+    """Send frames through resolved stages, lazily."""
     for stage in stages:
         frames = stage.run(frames, clip, rt)
         clip = stage.output(clip)
@@ -34,13 +34,10 @@ def runtime(
 ) -> JobRuntime:
     """What stages may ask of a job on that device; `tiles` are the sides by model."""
 
-    def load(model_id: str) -> Model:
-        return load_model(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
+    def load(model_id: str) -> Network:
+        return load_network(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
 
-    def student(model_id: str) -> Model | None:
-        return load_student(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
-
-    rt = JobRuntime(load=load, load_student=student, mapping=mapping, warn=warn, notes=notes)
+    rt = JobRuntime(load=load, mapping=mapping, warn=warn, notes=notes)
     return rt
 
 
@@ -72,15 +69,15 @@ def enhance_frames(
         raise UsageError(f"Frames are not encoded here; leave out {names}.")
     peeked = Peeked(frames)
     look = LazyLook(lambda: _images(peeked.peek(FRAMES)))
-    settled = settle(settings(preset, tables).stages, clip, chosen, look)
-    for name, text in settled.found.items():
+    resolved = resolve_stages(settings(preset, tables), clip, chosen, look)
+    for name, text in resolved.found.items():
         found(name, text)
     workers = Workers("stages", Meter(), Stop())
-    rt = runtime(chosen, settled.tiles, workers.map, warn, notes)
+    rt = runtime(chosen, resolved.tiles, workers.map, warn, notes)
 
     def enhanced() -> Iterator[Frame]:
         with workers:
-            yield from chain(map(partial(_checked, clip), peeked), clip, settled.stages, rt)
+            yield from chain(map(partial(_checked, clip), peeked), clip, resolved.stages, rt)
 
     return enhanced()
 

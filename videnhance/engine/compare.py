@@ -60,7 +60,7 @@ def compare(
     stop: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, expected: None,
 ) -> Comparison:
-    """Measure how faithful and how steady an output is.
+    """Measure how PSNR-oriented and how steady an output is.
 
     `reference` is what the output should be, of the output's size; `source` what it was made
     from, of any smaller size. At least one of them is needed. Fidelity (PSNR, SSIM, VMAF) is
@@ -129,9 +129,9 @@ def _judged(
 
 def _unlike(measures: list[Measure]) -> Iterator[str]:
     """Doubts whether the recordings belong together."""
-    likeness = {"psnr_y": "reference", "back_projection": "source"}
+    measured_against = {"psnr_y": "reference", "back_projection": "source"}
     for measure in measures:
-        role = likeness.get(measure.name)
+        role = measured_against.get(measure.name)
         if role and measure.mean < _UNLIKE:
             yield (
                 f"The output hardly looks like the {role} ({measure.mean:.1f} dB): see whether "
@@ -195,10 +195,11 @@ class _Pairing:
         self.times.append(frames["output"].time)
 
     def warnings(self) -> Iterator[str]:
-        """What the recordings' losses, counts and times give cause to doubt."""
+        """What the recordings' decode errors, counts and times give cause to doubt."""
         for role, reader in self._readers.items():
-            if reader.losses:
-                yield f"The {role} is damaged ({reader.losses}); its figures suffer from that."
+            if reader.decode_errors:
+                lost = reader.decode_errors
+                yield f"The {role} is damaged ({lost}); its figures suffer from that."
         output = self.counts["output"]
         for role, count in self.counts.items():
             if count != output:

@@ -17,7 +17,7 @@ from videnhance.core import InputError, ResourceError, UsageError, VerificationE
 from videnhance.engine.events import Event, Finished, Phase, Planned, Warned
 from videnhance.engine.notes import Notes
 from videnhance.engine.plan import Plan, check_output, make_plan
-from videnhance.engine.rehearsal import rehearse
+from videnhance.engine.preflight import preflight
 from videnhance.engine.result import Result
 from videnhance.engine.segments import SegmentRunner
 from videnhance.engine.work import Finished as FinishedSegment
@@ -25,8 +25,8 @@ from videnhance.engine.work import WorkFolder
 from videnhance.job import settings, sort_options
 from videnhance.media.assemble import Assembler
 from videnhance.media.encode import disk_error
-from videnhance.media.source import Losses, is_url
-from videnhance.media.verify import Proof, verify
+from videnhance.media.source import DecodeErrors, is_url
+from videnhance.media.verify import VerificationReport, verify
 from videnhance.pipeline import Meter, Producer, Stop
 
 Listener = Callable[[Event], None]
@@ -120,15 +120,17 @@ class _Run:
         runner = SegmentRunner(self.plan, self.work, self.tell, self.stop)
         there = runner.finished()
         self.tell(Planned(self.plan, sum(segment.frames for segment in there.values())))
-        self.tell(Phase("rehearse"))
-        agreed = rehearse(self.plan, self.work, self.stop.check)
+        self.tell(Phase("preflight"))
+        agreed = preflight(self.plan, self.work, self.stop.check)
         for check in agreed:
             self.tell(Warned(f"The container cannot keep the {check.promise}: {check.detail}."))
         self.tell(Phase("run"))
         segments = runner.run(there)
-        losses = _losses(segments)
-        if losses:
-            self.tell(Warned(f"The source is damaged: {losses}. What could be decoded is kept."))
+        decode_errors = _decode_errors(segments)
+        if decode_errors:
+            self.tell(
+                Warned(f"The source is damaged: {decode_errors}. What could be decoded is kept.")
+            )
         self._assemble(segments)
         proof = self._verify([check.promise for check in agreed])
         self._hand_over(Path(job.output))
@@ -141,7 +143,7 @@ class _Run:
             seconds=time.monotonic() - began,
             run_seconds=runner.seconds,
             busy=runner.meter.busy(runner.seconds),
-            losses=losses,
+            decode_errors=decode_errors,
             notes=Notes.joined(segment.notes for segment in segments),
             warnings=tuple(warnings),
         )
@@ -167,8 +169,8 @@ class _Run:
             self.plan.source, self.work.partial_output, job.muxer, job.dropped, self.stop.check
         )
         assembler.run(parts, job.clip, self.plan.timeline.rate)
-        if assembler.losses:
-            lost = assembler.losses
+        if assembler.decode_errors:
+            lost = assembler.decode_errors
             self.tell(
                 Warned(
                     "The streams beside the video are damaged: "
@@ -177,7 +179,7 @@ class _Run:
                 )
             )
 
-    def _verify(self, let_go: Sequence[str]) -> Proof:
+    def _verify(self, waived: Sequence[str]) -> VerificationReport:
         self.tell(Phase("verify"))
         job = self.plan.job
         try:
@@ -186,7 +188,7 @@ class _Run:
                 str(self.work.partial_output),
                 size=(job.clip.width, job.clip.height),
                 dropped=job.dropped,
-                let_go=let_go,
+                waived=waived,
                 stop=self.stop.check,
                 aside=lambda frames: Producer(frames, 2, "verify", Meter(), self.stop),
             )
@@ -210,10 +212,10 @@ class _Run:
         return proof
 
 
-def _losses(segments: Sequence[FinishedSegment]) -> Losses:
-    total = Losses()
+def _decode_errors(segments: Sequence[FinishedSegment]) -> DecodeErrors:
+    total = DecodeErrors()
     for segment in segments:
-        total.add(segment.losses)
+        total.add(segment.decode_errors)
     return total
 
 

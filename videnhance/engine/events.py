@@ -19,7 +19,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Phase:
-    """A step begins: "rehearse", "run", "assemble", "verify", or "measure" of a preview."""
+    """A step begins: "preflight", "run", "assemble", "verify", or "measure" of a preview."""
 
     name: str
 

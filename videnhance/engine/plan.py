@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videnhance.core import ResourceError, UsageError
 from videnhance.engine.look import FRAMES, LazyLook
-from videnhance.engine.settle import Downloading, settle
+from videnhance.engine.resolving import Downloading, resolve_stages
 from videnhance.inference import Device, select_device
 from videnhance.inference.tiling import free_memory
 from videnhance.job import Job, Settings, library_versions
@@ -45,21 +45,21 @@ class Plan:
         return self.timeline.frames
 
     @property
-    def warmup(self) -> int:
+    def preroll(self) -> int:
         """Frames that every segment decodes before its start."""
-        return sum(stage.warmup for stage in self.job.stages)
+        return sum(stage.preroll for stage in self.job.stages)
 
     @property
-    def runout(self) -> int:
+    def postroll(self) -> int:
         """Frames that every segment decodes beyond its end: a stage needs its own of what comes
         out of the stage before it."""
-        return sum(stage.runout for stage in self.job.stages)
+        return sum(stage.postroll for stage in self.job.stages)
 
     @property
     def enhanced(self) -> int:
         """Frames to send through the stages, those around segments included: a hint."""
         borders = len(self.timeline.segments) - 1
-        return self.frames + borders * (self.warmup + self.runout)
+        return self.frames + borders * (self.preroll + self.postroll)
 
 
 def check_output(source: str, output: Path, overwrite: bool) -> None:
@@ -90,7 +90,7 @@ def make_plan(
     downloading: Downloading | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """Demux the source, settle every option, check weights and container. Writes nothing.
+    """Demux the source, resolve_stages every option, check weights and container. Writes nothing.
 
     `stop` is called often and may raise. Raises UsageError, InputError or ResourceError.
     """
@@ -98,12 +98,12 @@ def make_plan(
     source = probe(source_path)
     device = select_device(device_wish)
     look = LazyLook(lambda: sample_frames(source, FRAMES, stop))
-    settled = settle(settings.stages, source.clip, device, look, downloading)
-    size = (settled.clip.width, settled.clip.height)
+    resolved = resolve_stages(settings, source.clip, device, look, downloading)
+    size = (resolved.clip.width, resolved.clip.height)
     warnings = list(source.warnings)
     encoding = resolve_encoding(settings.encode, source, size, warnings.append, muxer)
-    clip = encoded_clip(settled.clip, encoding)
-    ahead = sum(stage.lookahead for stage in settled.stages)
+    clip = encoded_clip(resolved.clip, encoding)
+    ahead = sum(stage.lookahead for stage in resolved.stages)
     held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
     need = clip.width * clip.height * _BYTES_PER_PIXEL * held
     if need > free_memory():
@@ -116,7 +116,7 @@ def make_plan(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
-    timeline = read_timeline(source, sum(stage.warmup for stage in settled.stages), stop)
+    timeline = read_timeline(source, sum(stage.preroll for stage in resolved.stages), stop)
     if muxer in MATROSKA_MUXERS and timeline.closest * 1000 < 1:
         raise UsageError(
             f"Frames of this source lie {float(timeline.closest) * 1000:.3f} ms apart, closer than "
@@ -136,12 +136,13 @@ def make_plan(
         drop_unsupported=drop_unsupported,
         libraries=library_versions(),
         device=device.kind,
-        stages=settled.stages,
+        stages=resolved.stages,
+        encode=settings.encode,
         encoding=encoding,
         clip=clip,
-        models=settled.models,
-        tiles=settled.tiles,
-        found=settled.found,
+        models=resolved.models,
+        tiles=resolved.tiles,
+        found=resolved.found,
         segments=timeline.segments,
     )
     return Plan(job, source, timeline, device, tuple(warnings))

@@ -132,9 +132,7 @@ def _load_models(plan: Plan, rt: Runtime) -> None:
     clip = plan.source.clip
     for stage in plan.job.stages:
         for model in stage.models(clip):
-            rt.model(model)
-        for model in stage.students(clip):
-            rt.student(model)
+            rt.network(model)
         clip = stage.output(clip)
 
 

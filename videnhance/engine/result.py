@@ -10,8 +10,8 @@ from typing import Any
 
 from videnhance.engine.notes import Notes
 from videnhance.job import Job
-from videnhance.media.source import Losses
-from videnhance.media.verify import Proof
+from videnhance.media.source import DecodeErrors
+from videnhance.media.verify import VerificationReport
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Result:
 
     output: Path
     job: Job
-    proof: Proof
+    proof: VerificationReport
     frames: int
     computed: int
     seconds: float
     run_seconds: float
     busy: dict[str, float]
-    losses: Losses
+    decode_errors: DecodeErrors
     notes: Notes
     """What the stages noted, of all segments, whichever run made them."""
     warnings: tuple[str, ...]
@@ -56,7 +56,7 @@ class Result:
             "fps": round(self.fps, 3),
             "busy": {name: round(share, 4) for name, share in self.busy.items()},
             "bottleneck": self.bottleneck,
-            "losses": dataclasses.asdict(self.losses),
+            "decode_errors": dataclasses.asdict(self.decode_errors),
             "temporal": self.notes.report(self.job.clip.time_base),
             "warnings": list(self.warnings),
             "proof": {

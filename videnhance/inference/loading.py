@@ -10,18 +10,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from videnhance.core import InputError, Model, UsageError
+from videnhance.core import InputError, Network, UsageError
 from videnhance.inference import cards, tiling, weights
+from videnhance.inference.backend import Backend
 from videnhance.inference.devices import Device, usable_cores
-from videnhance.inference.enlarger import Enlarger
-from videnhance.inference.network import Network
+from videnhance.inference.tiled_network import TiledNetwork
 from videnhance.inference.winograd import BYTES_PER_PIXEL as WINOGRAD
-from videnhance.resources import folder
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
-_STUDENT_HALO = 10
-"""At least as many as their convolutions."""
 _UNKNOWN_BYTES_PER_PIXEL = 56_000
 """For networks without a card: what the heaviest known one takes."""
 
@@ -33,7 +30,7 @@ def is_path(name: str) -> bool:
     return Path(name).suffix.lower() in _SUFFIXES
 
 
-def load_model(
+def load_network(
     name: str,
     *,
     device: Device,
@@ -41,7 +38,7 @@ def load_model(
     tile: int | None = None,
     warn: Callable[[str], None] = _log.warning,
     progress: weights.Progress | None = None,
-) -> Model:
+) -> Network:
     """Load a model by card id, family name or path of a weight file.
 
     `scale` chooses among a family's cards; `tile` is what `plan_tile` gave for this job. Weights
@@ -52,46 +49,21 @@ def load_model(
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"There is no weight file {path}; check the path.")
-        network = _network((path,), device)
-        return Enlarger(path.name, network, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
+        backend = _backend((path,), device)
+        return TiledNetwork(path.name, backend, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
     card = cards.resolve(name, scale)
     paths = weights.obtain(card, progress=progress)
-    network = _own(paths) if _by_winograd(card, device) else _network(paths, device)
-    return Enlarger(
+    backend = _own(paths) if _by_winograd(card, device) else _backend(paths, device)
+    return TiledNetwork(
         card.id,
-        network,
+        backend,
+        inputs=card.inputs,
         halo=card.halo,
-        reach=card.reach,
-        faithful=card.faithful,
+        receptive_field=card.receptive_field,
+        psnr_oriented=card.psnr_oriented,
         tile=tile,
         warn=warn,
     )
-
-
-def load_student(
-    name: str,
-    *,
-    device: Device,
-    scale: float | None = None,
-    tile: int | None = None,
-    warn: Callable[[str], None] = _log.warning,
-) -> Model | None:
-    """Load the tiny network that imitates the model `load_model` would give; None without one.
-
-    On Vulkan it runs on the CPU too: there it takes milliseconds, and the frames lie there. Its
-    `id` is the card's and ` student`. Raises InputError where its file is damaged.
-    """
-    card = None if is_path(name) else cards.resolve(name, scale)
-    if card is None or card.student is None:
-        return None
-    path = folder("models") / card.student.file
-    if not path.is_file() or weights.sha256(path) != card.student.sha256:
-        raise InputError(
-            f"The weight file {path}, a part of videnhance, is missing or damaged; "
-            "install videnhance again."
-        )
-    network = _network((path,), device) if device.kind == "cuda" else _own((path,))
-    return Enlarger(f"{card.id} student", network, halo=_STUDENT_HALO, tile=tile, warn=warn)
 
 
 def plan_tile(
@@ -124,12 +96,14 @@ def _memory(device: Device) -> int:
 
 def _by_winograd(card: cards.Card, device: Device) -> bool:
     """Whether our own convolutions run it; files without a card may differ from what they know."""
-    if device.kind != "cpu" or card.architecture not in WINOGRAD:
+    # On Vulkan drafts run on the CPU, where they take milliseconds and the frames lie.
+    kinds = ("cpu", "vulkan") if card.kind == "draft" else ("cpu",)
+    if device.kind not in kinds or card.architecture not in WINOGRAD:
         return False
     return card.architecture == "Compact" or any(name.endswith(".param") for name in card.files)
 
 
-def _own(paths: tuple[Path, ...]) -> Network:
+def _own(paths: tuple[Path, ...]) -> Backend:
     from videnhance.inference.winograd.network import load_winograd
 
     return load_winograd(_first(paths))
@@ -140,7 +114,7 @@ def _first(paths: tuple[Path, ...]) -> Path:
     return next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
 
 
-def _network(paths: tuple[Path, ...], device: Device) -> Network:
+def _backend(paths: tuple[Path, ...], device: Device) -> Backend:
     first = _first(paths)
     if first.suffix.lower() == ".param" and device.kind != "cuda":
         from videnhance.inference.ncnn_backend import NcnnNetwork

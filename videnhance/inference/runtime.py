@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from videnhance.core import Map, Model
+from videnhance.core import Map, Network
 
 
 class Sink(Protocol):
@@ -27,40 +27,31 @@ class JobRuntime:
     def __init__(
         self,
         *,
-        load: Callable[[str], Model],
-        load_student: Callable[[str], Model | None] = lambda model_id: None,
+        load: Callable[[str], Network],
         mapping: Map,
         warn: Callable[[str], None],
         notes: Sink | None = None,
     ) -> None:
-        """`load` gives the model of an id on this job's device, `load_student` its student if it
-        has one; each is asked once per id. Without `notes` nobody hears of counts and records.
+        """`load` gives the network of an id on this job's device, and is asked once per id.
+
+        Without `notes` nobody hears of counts and records.
         """
         self._load = load
-        self._load_student = load_student
         self.map = mapping
         """See `core.Runtime`."""
         self._warn = warn
         self._notes = notes
         self._lock = threading.Lock()
         self._telling = threading.Lock()  # of its own: what loads, holding the other, may warn
-        self._models: dict[str, Model] = {}
-        self._students: dict[str, Model | None] = {}
+        self._networks: dict[str, Network] = {}
         self._told: set[str] = set()
 
-    def model(self, model_id: str) -> Model:
-        """Load the model of that id (or path), once per job."""
+    def network(self, model_id: str) -> Network:
+        """Load the network of that card (or path), once per job."""
         with self._lock:
-            if model_id not in self._models:
-                self._models[model_id] = self._load(model_id)
-            return self._models[model_id]
-
-    def student(self, model_id: str) -> Model | None:
-        """Load the small network distilled from a model, once per job; None where there is none."""
-        with self._lock:
-            if model_id not in self._students:
-                self._students[model_id] = self._load_student(model_id)
-            return self._students[model_id]
+            if model_id not in self._networks:
+                self._networks[model_id] = self._load(model_id)
+            return self._networks[model_id]
 
     def warn(self, message: str) -> None:
         """Tell the user something; the same sentence is told once."""

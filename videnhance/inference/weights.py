@@ -70,18 +70,16 @@ def obtain(card: Card, *, progress: Progress | None = None) -> tuple[Path, ...]:
         )
     if paths is None and not card.url:
         raise InputError(
-            f"The weights of {card.id}, a part of videnhance, are missing; install it again."
+            f"The weights of {card.id}, a part of videnhance, are missing; {card.remedy}."
         )
     paths = paths or tuple(store() / card.id / name for name in card.files)
     for path, (name, digest) in zip(paths, card.sha256, strict=True):
         if not path.is_file():
             download(f"{card.url}/{name}", path, digest, progress=progress)
         elif (found := sha256(path)) != digest:
-            again = "delete it to fetch it again" if card.url else "install videnhance again"
-            remedy = f"reinstall {card.install}" if card.package else again
             raise InputError(
                 f"The weight file {path} is damaged or not the one expected "
-                f"(sha256 {found}, expected {digest}); {remedy}."
+                f"(sha256 {found}, expected {digest}); {card.remedy}."
             )
     return paths
 

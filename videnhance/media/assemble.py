@@ -19,7 +19,7 @@ from videnhance.media.encode import disk_error
 from videnhance.media.matroska import MATROSKA_MUXERS, write_sample_aspect_ratio
 from videnhance.media.repair import timed_packets
 from videnhance.media.source import (
-    Losses,
+    DecodeErrors,
     SourceInfo,
     StreamInfo,
     file_name,
@@ -53,7 +53,7 @@ _CLASSIC_KEYS = frozenset(
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentFile:
     """A finished segment: its file, its frames' times, and the encoder's reordering delay."""
 
     path: Path
@@ -140,11 +140,16 @@ class Assembler:
         self.output = output
         self.muxer = muxer
         self.dropped = frozenset(dropped)
-        self.losses = Losses()
+        self.decode_errors = DecodeErrors()
         """What could not be copied as it was."""
 
     def run(
-        self, parts: Sequence[Part], clip: ClipInfo, rate: Fraction, *, only_beginning: bool = False
+        self,
+        parts: Sequence[SegmentFile],
+        clip: ClipInfo,
+        rate: Fraction,
+        *,
+        only_beginning: bool = False,
     ) -> None:
         """Write the file. `clip` is what was encoded; raises ResourceError on a full disk.
 
@@ -240,7 +245,9 @@ class Assembler:
         if chapters:
             output.set_chapters(chapters)
 
-    def _video_packets(self, parts: Sequence[Part], stream: Any) -> Iterator[tuple[float, Any]]:
+    def _video_packets(
+        self, parts: Sequence[SegmentFile], stream: Any
+    ) -> Iterator[tuple[float, Any]]:
         """Packets of all segments with the source's times and decoding times made anew.
 
         Decoding times carry no information of their own: packet i gets the time that stands
@@ -276,7 +283,7 @@ class Assembler:
             return
         latest = float("-inf")
         streams = [source.streams[index] for index in copies]
-        for packet in timed_packets(source, streams, self.losses):
+        for packet in timed_packets(source, streams, self.decode_errors):
             stamp = packet.dts if packet.dts is not None else packet.pts
             # The file's own order is kept; a packet without a time goes with its neighbours.
             if stamp is not None:
@@ -318,7 +325,7 @@ def _add_cover(output: Any, path: str, stream: Any) -> None:
 def cover_picture(path: str, index: int) -> bytes:
     """The bytes of a cover picture; none where its stream is empty."""
     with open_source(path) as again:
-        packet = next(read_packets(again, again.streams[index], Losses()), None)
+        packet = next(read_packets(again, again.streams[index], DecodeErrors()), None)
         return b"" if packet is None else bytes(packet)
 
 

@@ -17,7 +17,7 @@ from videnhance.media.assemble import (
     stream_metadata,
 )
 from videnhance.media.repair import timed_packets
-from videnhance.media.source import Losses, SourceInfo, is_chapter_track, open_source, probe
+from videnhance.media.source import DecodeErrors, SourceInfo, is_chapter_track, open_source, probe
 
 
 @dataclass
@@ -133,7 +133,7 @@ def read_content(description: Description, stop: Callable[[], None]) -> Content:
     with open_source(info.path) as container:
         streams = [container.streams[index] for index in (info.video, *description.copied)]
         copies = {s.index: Copy(Times(s.time_base or Fraction(1))) for s in streams[1:]}
-        for packet in timed_packets(container, streams, Losses()):
+        for packet in timed_packets(container, streams, DecodeErrors()):
             stop()
             if packet.dts is not None:
                 time = packet.dts * packet.time_base

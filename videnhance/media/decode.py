@@ -17,7 +17,7 @@ import av.filter
 from videnhance.core import Frame, InputError
 from videnhance.media.pixels import to_image
 from videnhance.media.source import (
-    Losses,
+    DecodeErrors,
     SourceInfo,
     decode_packet,
     open_source,
@@ -26,7 +26,7 @@ from videnhance.media.source import (
 from videnhance.media.timeline import Segment, Timeline
 
 _SEEK_BACK = (0, 1, 4, 16, 64)
-"""Seconds before the anchor to seek to, one after the other: MPEG streams have no index."""
+"""Seconds before the seek point to seek to, one after the other: MPEG streams have no index."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Held:
     """A picture that was decoded and not given out yet."""
 
     picture: Picture
-    before: Losses
+    before: DecodeErrors
     """What was lost since the source was opened, but for what befell this picture itself."""
 
 
@@ -79,22 +79,22 @@ class Copies:
 class Decoder:
     """Decodes segments of one source; use as a context manager.
 
-    Decoding a segment always gives the frames and losses that decoding from its anchor gives,
-    whether the decoder was sought there or, as an economy, was already on its way from there.
-    Pictures beyond a segment's end are held for the next one.
+    Decoding a segment always gives the frames and decode errors that decoding from its seek point
+    gives, whether the decoder was sought there or, as an economy, was already on its way from
+    there. Pictures beyond a segment's end are held for the next one.
     """
 
     def __init__(self, source: SourceInfo, timeline: Timeline) -> None:
         self.source = source
         self.timeline = timeline
-        self.losses = Losses()
+        self.decode_errors = DecodeErrors()
         """What the segments decoded so far cost, without what lay before or beyond them."""
-        self._seen = Losses()
+        self._seen = DecodeErrors()
         self._stack = ExitStack()
         self._pictures: Iterator[_Held] | None = None
-        self._anchor: int | None = None
-        self._opened = Losses()
-        """What had been seen when decoding from the anchor began."""
+        self._seek_point: int | None = None
+        self._opened = DecodeErrors()
+        """What had been seen when decoding from the seek point began."""
         self._ahead: deque[_Held] = deque()
         self._tail: deque[Picture] = deque()
         """The last pictures given out, as many as were asked for to warm up."""
@@ -119,36 +119,37 @@ class Decoder:
         self._stack.close()
 
     def frames(
-        self, segment: Segment, warmup: int = 0, runout: int = 0
+        self, segment: Segment, preroll: int = 0, postroll: int = 0
     ) -> Iterator[tuple[Frame, bool]]:
         """Frames of a segment as RGB, in order; the flag says whether a frame is inside.
 
-        Up to `warmup` frames before it and up to `runout` frames beyond it are outside; without
-        a frame inside there are none of these. Losses of the segment are added to `self.losses`.
-        Raises InputError when the picture's size changes, with the time where it does.
+        Up to `preroll` frames before it and up to `postroll` frames beyond it are outside; without
+        a frame inside there are none of these. Decode errors of the segment are added to
+        `self.decode_errors`. Raises InputError when the picture's size changes, with the time where
+        it does.
         """
-        for picture, inside in self.pictures(segment, warmup, runout):
+        for picture, inside in self.pictures(segment, preroll, postroll):
             yield self._to_frame(picture), inside
 
     def pictures(
-        self, segment: Segment, warmup: int = 0, runout: int = 0
+        self, segment: Segment, preroll: int = 0, postroll: int = 0
     ) -> Iterator[tuple[Picture, bool]]:
         """As `frames`, before the conversion to RGB."""
-        self._go_to(segment, warmup)
+        self._go_to(segment, preroll)
         if segment.start is not None:
             while self._next_before(segment.start):
-                self._give_out(warmup)
+                self._give_out(preroll)
         # Segments share out all that was lost: each has what came from its first picture on, up
         # to the first one beyond it.
         before = self._opened if segment.start is None else self._seen_before_next()
         inside = self._next_before(segment.end) is not None
         if inside:
-            self._shorten_tail(warmup)
+            self._shorten_tail(preroll)
             yield from ((earlier, False) for earlier in tuple(self._tail))
         while self._next_before(segment.end):
-            yield self._give_out(warmup), True
-        self.losses.add(self._seen_before_next().since(before))
-        for number in range(runout if inside else 0):
+            yield self._give_out(preroll), True
+        self.decode_errors.add(self._seen_before_next().since(before))
+        for number in range(postroll if inside else 0):
             if (held := self._look_ahead(number)) is None:
                 break
             yield held.picture, False
@@ -172,42 +173,42 @@ class Decoder:
             return held
         return None
 
-    def _seen_before_next(self) -> Losses:
+    def _seen_before_next(self) -> DecodeErrors:
         held = self._look_ahead()
         return held.before if held else replace(self._seen)
 
-    def _give_out(self, warmup: int) -> Picture:
+    def _give_out(self, preroll: int) -> Picture:
         self._last = picture = self._ahead.popleft().picture
         self._tail.append(picture)
-        self._shorten_tail(warmup)
+        self._shorten_tail(preroll)
         return picture
 
     def _shorten_tail(self, length: int) -> None:
         while len(self._tail) > length:
             self._tail.popleft()
 
-    def _go_to(self, segment: Segment, warmup: int) -> None:
-        if self._is_on_the_way(segment, warmup):
+    def _go_to(self, segment: Segment, preroll: int) -> None:
+        if self._is_on_the_way(segment, preroll):
             return
         self._close()
-        self._anchor = segment.anchor
+        self._seek_point = segment.seek_point
         self._opened = replace(self._seen)
         self._pictures = self._decode_from(segment)
 
-    def _is_on_the_way(self, segment: Segment, warmup: int) -> bool:
-        """Whether going on gives what decoding from the anchor gives, warm-up included."""
-        if self._pictures is None or self._anchor != segment.anchor:
+    def _is_on_the_way(self, segment: Segment, preroll: int) -> bool:
+        """Whether going on gives what decoding from the seek point gives, preroll included."""
+        if self._pictures is None or self._seek_point != segment.seek_point:
             return False
         if self._last is None:
             return True
         if segment.start is None or self._position(self._last) >= segment.start:
             return False
-        return len(self._tail) >= min(warmup, self._last.number + 1)
+        return len(self._tail) >= min(preroll, self._last.number + 1)
 
     def _decode_from(self, segment: Segment) -> Iterator[_Held]:
         container = self._stack.enter_context(open_source(self.source.path))
         stream: Any = container.streams[self.source.video]
-        if segment.anchor is not None and not self._seek(container, stream, segment.anchor):
+        if segment.seek_point is not None and not self._seek(container, stream, segment.seek_point):
             # The index lied: reading from the beginning is slow but right.
             container = self._stack.enter_context(open_source(self.source.path))
             stream = container.streams[self.source.video]
@@ -215,18 +216,18 @@ class Decoder:
         stream.thread_type = "SLICE"
         return self._timed(self._decoded(container, stream))
 
-    def _seek(self, container: Any, stream: Any, anchor: int) -> bool:
-        """Seek to a keyframe at the anchor or, where the container is inexact, before it.
+    def _seek(self, container: Any, stream: Any, seek_point: int) -> bool:
+        """Seek to a keyframe at the seek point or, where the container is inexact, before it.
 
         False when none comes up.
         """
         for seconds in _SEEK_BACK:
             try:
-                target = anchor - int(seconds / stream.time_base)
+                target = seek_point - int(seconds / stream.time_base)
                 container.seek(target, stream=stream, backward=True)
-                packets = read_packets(container, stream, Losses())
+                packets = read_packets(container, stream, DecodeErrors())
                 key = next((p for p in packets if p.is_keyframe and p.pts is not None), None)
-                if key is not None and key.pts <= anchor:
+                if key is not None and key.pts <= seek_point:
                     container.seek(target, stream=stream, backward=True)
                     return True
             except av.error.FFmpegError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from videnhance.core import Knob
+from videnhance.core import Option
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class EncodeOptions:
 
     codec: Annotated[
         str,
-        Knob(
+        Option(
             "encoder; auto takes x264, and 10-bit x265 for sources above 8 bit; "
             "vp9 and svtav1 for .webm",
             choices=("auto", *CODECS),
@@ -63,15 +63,15 @@ class EncodeOptions:
     ] = "auto"
     crf: Annotated[
         float | None,
-        Knob("quality, smaller is better (x264 15, x265 17, svtav1 20, vp9 20)", min=0, max=63),
+        Option("quality, smaller is better (x264 15, x265 17, svtav1 20, vp9 20)", min=0, max=63),
     ] = None
     encoder_preset: Annotated[
         str | None,
-        Knob("speed against size, in the encoder's words (x264 veryfast, x265 medium)"),
+        Option("speed against size, in the encoder's words (x264 veryfast, x265 medium)"),
     ] = None
     pix_fmt: Annotated[
-        str | None, Knob("pixel format; by default the one that loses least of the source's")
+        str | None, Option("pixel format; by default the one that loses least of the source's")
     ] = None
     encoder_option: Annotated[
-        tuple[str, ...], Knob("one more option for the encoder, key=value; may be repeated")
+        tuple[str, ...], Option("one more option for the encoder, key=value; may be repeated")
     ] = ()

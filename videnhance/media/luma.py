@@ -13,7 +13,7 @@ from videnhance.core import ClipInfo, Matrix
 from videnhance.kernels.colour import Plane, luma_codes, luma_from_rgb
 from videnhance.media.decode import Decoder, check_size
 from videnhance.media.pixels import planar_layout, planes_of, rearranged, to_image
-from videnhance.media.source import Losses, SourceInfo
+from videnhance.media.source import DecodeErrors, SourceInfo
 from videnhance.media.timeline import Segment, read_timeline
 
 _WHOLE = Segment(0, None, None, None)
@@ -79,9 +79,9 @@ class LumaReader:
         self._decoder.__exit__(kind, value, traceback)
 
     @property
-    def losses(self) -> Losses:
+    def decode_errors(self) -> DecodeErrors:
         """What could not be read of a damaged recording; complete when all frames were read."""
-        return self._decoder.losses
+        return self._decoder.decode_errors
 
     def frames(self) -> Iterator[LumaFrame]:
         """Every frame in order. Raises InputError where the picture changes its size."""

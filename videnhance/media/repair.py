@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from videnhance.media.source import Losses, read_packets
+from videnhance.media.source import DecodeErrors, read_packets
 
 _SPARSE = ("subtitle", "data")
 
 
-def timed_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
+def timed_packets(container: Any, streams: Any, decode_errors: DecodeErrors) -> Iterator[Any]:
     """Packets of the given streams, nearly in file order, whose decoding times do not fall.
 
     A packet whose time is missing, or out of line with both its neighbours, follows its
-    predecessor; `losses.retimed` counts these. Sound is read one packet ahead to tell a time that
-    leaps ahead from one that falls behind.
+    predecessor; `decode_errors.retimed` counts these. Sound is read one packet ahead to tell a time
+    that leaps ahead from one that falls behind.
     """
     held: dict[int, Any] = {}
     last: dict[int, int] = {}
     step: dict[int, int] = {}
 
-    def settled(packet: Any, following: int | None) -> Any:
+    def with_times(packet: Any, following: int | None) -> Any:
         index = packet.stream.index
-        _repair(packet, last.get(index), step.get(index, 1), following, losses)
+        _repair(packet, last.get(index), step.get(index, 1), following, decode_errors)
         stamp = _stamp(packet)
         if stamp is not None:
             last[index] = stamp
         step[index] = max(1, packet.duration or 1)
         return packet
 
-    for packet in read_packets(container, streams, losses):
+    for packet in read_packets(container, streams, decode_errors):
         if packet.stream.type != "audio":
-            yield settled(packet, None)
+            yield with_times(packet, None)
             continue
         earlier = held.get(packet.stream.index)
         held[packet.stream.index] = packet
         if earlier is not None:
-            yield settled(earlier, _stamp(packet))
+            yield with_times(earlier, _stamp(packet))
     for packet in held.values():
-        yield settled(packet, None)
+        yield with_times(packet, None)
 
 
 def _stamp(packet: Any) -> int | None:
@@ -48,7 +48,7 @@ def _stamp(packet: Any) -> int | None:
 
 
 def _repair(
-    packet: Any, last: int | None, step: int, following: int | None, losses: Losses
+    packet: Any, last: int | None, step: int, following: int | None, decode_errors: DecodeErrors
 ) -> None:
     stamp = _stamp(packet)
     if stamp is None:
@@ -64,6 +64,6 @@ def _repair(
     backwards = packet.pts is not None and packet.dts is not None and packet.pts < packet.dts
     if new == stamp and not backwards:
         return
-    losses.retimed += 1
+    decode_errors.retimed += 1
     packet.dts = new
     packet.pts = new if packet.stream.type != "video" else max(new, packet.pts or new)

@@ -12,7 +12,7 @@ from videnhance.core import Image
 from videnhance.media.decode import Copies
 from videnhance.media.pixels import to_image
 from videnhance.media.source import (
-    Losses,
+    DecodeErrors,
     SourceInfo,
     decode_packet,
     open_source,
@@ -64,12 +64,12 @@ def _keyframes(source: SourceInfo, count: int, stop: Callable[[], None]) -> list
                 container.seek(target, stream=stream, backward=True)
             except av.error.FFmpegError:
                 continue
-            packets = islice(read_packets(container, stream, Losses()), _SEARCHED)
+            packets = islice(read_packets(container, stream, DecodeErrors()), _SEARCHED)
             key = next((p for p in packets if p.is_keyframe and p.pts is not None), None)
             if key is None or key.pts in found:
                 continue
             # A field-coded picture has two packets. Any other's second is a later frame.
-            second = next(read_packets(container, stream, Losses()), None)
+            second = next(read_packets(container, stream, DecodeErrors()), None)
             decoded = _usable([key, *([second] if second else [])], stream, source)
             frame = next((f for f, is_key in decoded if is_key), None)
             if frame is not None:
@@ -93,7 +93,7 @@ def _from_beginning(source: SourceInfo, count: int, stop: Callable[[], None]) ->
     with open_source(source.path) as container:
         stream: Any = container.streams[source.video]
         stream.thread_type = "SLICE"
-        packets = read_packets(container, stream, Losses())
+        packets = read_packets(container, stream, DecodeErrors())
         frames = []
         for frame, _ in islice(_usable(packets, stream, source), limit):
             stop()
@@ -110,6 +110,6 @@ def _usable(packets: Iterable[Any], stream: Any, source: SourceInfo) -> Iterator
     copy, context = Copies(), stream.codec_context
     size = (source.clip.width, source.clip.height)
     for packet in chain(packets, [None]):
-        for frame in decode_packet(context, packet, Losses()):
+        for frame in decode_packet(context, packet, DecodeErrors()):
             if not frame.is_corrupt and (frame.width, frame.height) == size:
                 yield copy(frame), frame.key_frame

@@ -131,7 +131,7 @@ def _reason(exc: Exception) -> str:
 
 
 @dataclass
-class Losses:
+class DecodeErrors:
     """What a damaged source cost, counted while it was read."""
 
     broken_packets: int = 0
@@ -144,15 +144,15 @@ class Losses:
     def __bool__(self) -> bool:
         return bool(self.broken_packets or self.corrupt_frames or self.retimed)
 
-    def add(self, other: Losses) -> None:
-        """Count the losses of another part of the same source in."""
+    def add(self, other: DecodeErrors) -> None:
+        """Count the decode errors of another part of the same source in."""
         self.broken_packets += other.broken_packets
         self.corrupt_frames += other.corrupt_frames
         self.retimed += other.retimed
 
-    def since(self, earlier: Losses) -> Losses:
+    def since(self, earlier: DecodeErrors) -> DecodeErrors:
         """What came on top of an earlier count."""
-        return Losses(
+        return DecodeErrors(
             self.broken_packets - earlier.broken_packets,
             self.corrupt_frames - earlier.corrupt_frames,
             self.retimed - earlier.retimed,
@@ -167,7 +167,7 @@ class Losses:
         return ", ".join(f"{count} {what}" for count, what in parts if count) or "none"
 
 
-def read_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
+def read_packets(container: Any, streams: Any, decode_errors: DecodeErrors) -> Iterator[Any]:
     """Packets of the given streams in file order; what cannot be read is counted and passed over.
 
     The demuxer's closing flush packets are left out.
@@ -184,16 +184,16 @@ def read_packets(container: Any, streams: Any, losses: Losses) -> Iterator[Any]:
             return
         except IndexError:
             # PyAV knows no stream that MPEG announces on the way; its packets cannot be had.
-            losses.broken_packets += 1
+            decode_errors.broken_packets += 1
         except av.error.FFmpegError:
             # One unreadable packet must not end the recording: most demuxers go on behind it.
-            losses.broken_packets += 1
+            decode_errors.broken_packets += 1
             failures += 1
         else:
             return
 
 
-def decode_packet(context: Any, packet: Any | None, losses: Losses) -> list[Any]:
+def decode_packet(context: Any, packet: Any | None, decode_errors: DecodeErrors) -> list[Any]:
     """Frames that one packet completes (None flushes the decoder); failures are counted."""
     if packet is not None and packet.size == 0:
         return []
@@ -201,7 +201,7 @@ def decode_packet(context: Any, packet: Any | None, losses: Losses) -> list[Any]
         frames: list[Any] = context.decode(packet)
     except (av.error.FFmpegError, ValueError):
         if packet is not None:
-            losses.broken_packets += 1
+            decode_errors.broken_packets += 1
         return []
     return frames
 
@@ -246,16 +246,16 @@ def _first_frames(container: Any, stream: Any, path: str) -> tuple[Any, bool]:
     """The first decodable frame, and whether the first frames' timestamps rise."""
     stream.thread_type = "SLICE"
     first, stamps, encrypted = None, [], False
-    for count, packet in enumerate(read_packets(container, stream, Losses())):
+    for count, packet in enumerate(read_packets(container, stream, DecodeErrors())):
         encrypted = encrypted or packet.has_sidedata("encryption_info")
-        for frame in decode_packet(stream.codec_context, packet, Losses()):
+        for frame in decode_packet(stream.codec_context, packet, DecodeErrors()):
             first = first or frame
             if frame.pts is not None:
                 stamps.append(frame.pts)
         if len(stamps) > 32 or count > _PROBE_PACKETS:
             break
     if first is None:
-        first = next(iter(decode_packet(stream.codec_context, None, Losses())), None)
+        first = next(iter(decode_packet(stream.codec_context, None, DecodeErrors())), None)
     if encrypted:
         raise InputError(
             f"{path} is encrypted; remove the protection with the program it came from."

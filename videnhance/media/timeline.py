@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from videnhance.core import InputError
-from videnhance.media.source import Losses, SourceInfo, open_source, read_packets
+from videnhance.media.source import DecodeErrors, SourceInfo, open_source, read_packets
 
 SEGMENT_SECONDS = 10
 _LONGEST_SECONDS = 20
@@ -23,14 +23,14 @@ class Segment:
 
     `start` (inclusive) and `end` (exclusive) are positions: pts in the source's time base, or
     frame numbers, as the timeline's `by_number` says; None is the beginning or the end of the
-    file. `anchor` is the pts of the keyframe where decoding begins; None begins at the
+    file. `seek_point` is the pts of the keyframe where decoding begins; None begins at the
     file's first packet. The frames of a segment depend on these three and nothing else.
     """
 
     index: int
     start: int | None
     end: int | None
-    anchor: int | None
+    seek_point: int | None
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Timeline:
 
 
 def read_timeline(
-    source: SourceInfo, warmup: int = 0, stop: Callable[[], None] = lambda: None
+    source: SourceInfo, preroll: int = 0, stop: Callable[[], None] = lambda: None
 ) -> Timeline:
     """Demux the enhanced stream once.
 
-    `warmup` is how many frames before each segment its decoding must reach back; `stop` is called
+    `preroll` is how many frames before each segment its decoding must reach back; `stop` is called
     often and may raise.
     Raises InputError when the stream has no packets.
     """
@@ -75,7 +75,7 @@ def read_timeline(
     count, untimed = 0, 0
     with open_source(source.path) as container:
         stream = container.streams[source.video]
-        for packet in read_packets(container, stream, Losses()):
+        for packet in read_packets(container, stream, DecodeErrors()):
             stop()
             count += 1
             digest.update(f"{packet.pts},{packet.size};".encode())
@@ -95,7 +95,7 @@ def read_timeline(
     by_number = bool(untimed) or not source.seekable or not source.ordered
     time_base = source.clip.time_base
     segments = (
-        cut_by_number(count, rate) if by_number else cut(stamps, sorted(keys), time_base, warmup)
+        cut_by_number(count, rate) if by_number else cut(stamps, sorted(keys), time_base, preroll)
     )
     per_frame = 1
     if len(stamps) > 1:
@@ -128,13 +128,13 @@ def _average_rate(stamps: Sequence[int], source: SourceInfo) -> Fraction:
 
 
 def cut(
-    stamps: Sequence[int], keys: Sequence[int], time_base: Fraction, warmup: int
+    stamps: Sequence[int], keys: Sequence[int], time_base: Fraction, preroll: int
 ) -> tuple[Segment, ...]:
     """Segments of about SEGMENT_SECONDS that begin at keyframes where there are any.
 
     `stamps` and `keys` are sorted pts of all packets and of the keyframes. Decoding begins at
     least one keyframe before the segment's own, so that frames which refer across a keyframe
-    (open groups of pictures, intra refresh) are whole, and at least `warmup` frames before.
+    (open groups of pictures, intra refresh) are whole, and at least `preroll` frames before.
     """
     usual = max(1, int(SEGMENT_SECONDS / time_base))
     longest = max(1, int(_LONGEST_SECONDS / time_base))
@@ -154,15 +154,17 @@ def cut(
         starts.pop()
     ends = [*starts[1:], None]
     return tuple(
-        Segment(i, start if i else None, end, _anchor(start, stamps, keys, warmup) if i else None)
+        Segment(
+            i, start if i else None, end, _seek_point(start, stamps, keys, preroll) if i else None
+        )
         for i, (start, end) in enumerate(zip(starts, ends, strict=True))
     )
 
 
-def _anchor(start: int, stamps: Sequence[int], keys: Sequence[int], warmup: int) -> int | None:
+def _seek_point(start: int, stamps: Sequence[int], keys: Sequence[int], preroll: int) -> int | None:
     at = bisect_right(keys, start) - 2
     first = bisect_left(stamps, start)
-    while at >= 0 and first - bisect_left(stamps, keys[at]) < warmup:
+    while at >= 0 and first - bisect_left(stamps, keys[at]) < preroll:
         at -= 1
     return keys[at] if at >= 0 else None
 

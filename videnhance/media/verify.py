@@ -12,9 +12,9 @@ from av.stream import Disposition
 
 from videnhance.core import Colour, InputError, Matrix
 from videnhance.media.content import Content, Copy, Description, describe, read_content
-from videnhance.media.likeness import Aside, Likeness, Reading, compare_frames
 from videnhance.media.side_data import Hdr
-from videnhance.media.source import Losses, StreamInfo
+from videnhance.media.source import DecodeErrors, StreamInfo
+from videnhance.media.thumbnails import Aside, Reading, ThumbnailCheck, compare_frames
 
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
 MAY_BE_LET_GO = ("metadata", "stream labels", "chapters", "attachments")
@@ -34,12 +34,12 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Proof:
+class VerificationReport:
     """The outcome of a verification; `kept` when every promise was."""
 
     checks: tuple[Check, ...]
     frames: int
-    losses: Losses
+    decode_errors: DecodeErrors
 
     @property
     def kept(self) -> bool:
@@ -58,18 +58,18 @@ def verify(
     *,
     size: tuple[int, int] | None = None,
     dropped: Sequence[int] = (),
-    let_go: Collection[str] = (),
+    waived: Collection[str] = (),
     stop: Callable[[], None] = lambda: None,
     aside: Aside = nullcontext,
-) -> Proof:
+) -> VerificationReport:
     """Decode both files and compare. `size` is the width and height the output must have.
 
     Without `size` the picture must keep its shape. `dropped` are source streams that the user
-    let go, `let_go` promises that the container was released from; `stop` is called often and
+    let go, `waived` promises that the container was released from; `stop` is called often and
     may raise; the output is decoded `aside`. Raises InputError for files that cannot be read.
     """
     before, after = describe(source), describe(output)
-    seen, made, likeness = compare_frames(before.info, after.info, stop, aside)
+    seen, made, thumbnails = compare_frames(before.info, after.info, stop, aside)
     if not seen.times.ticks or not made.times.ticks:
         empty = output if seen.times.ticks else source
         raise InputError(f"{empty} holds no frame that can be decoded.")
@@ -79,10 +79,10 @@ def verify(
     tick = max(before.tick, after.tick)
     checks = [
         _frames(seen, made),
-        _pictures(likeness),
+        _pictures(thumbnails),
         _times(seen, made, shift, tick),
         _start(shift, first, old, new, tick),
-        Check("output decodes", not made.losses, f"losses: {made.losses}"),
+        Check("output decodes", not made.decode_errors, f"decode_errors: {made.decode_errors}"),
         _geometry(before, after, size),
         *_tags(before, after),
         *_streams(before, after, set(dropped)),
@@ -90,17 +90,17 @@ def verify(
         _attachments(before, after, set(dropped)),
         _chapters(before, after, shift),
     ]
-    checks = [_released(check) if check.promise in let_go else check for check in checks]
-    return Proof(tuple(checks), len(made.times.ticks), seen.losses)
+    checks = [_released(check) if check.promise in waived else check for check in checks]
+    return VerificationReport(tuple(checks), len(made.times.ticks), seen.decode_errors)
 
 
 def _released(check: Check) -> Check:
     return check if check.kept else replace(check, kept=True, detail=f"let go: {check.detail}")
 
 
-def rehearsal_faults(source: str, rehearsal: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
+def rehearsal_faults(source: str, preflight: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
     """The promises beside frames and packets that a short output, made like the real one, broke."""
-    before, after = describe(source), describe(rehearsal)
+    before, after = describe(source), describe(preflight)
     size = after.info.clip.width, after.info.clip.height
     checks = [
         _geometry(before, after, size),
@@ -117,14 +117,14 @@ def _frames(old: Reading, new: Reading) -> Check:
     return Check("every frame", count == made, f"{count} in the source, {made} in the output")
 
 
-def _pictures(likeness: Likeness) -> Check:
+def _pictures(thumbnails: ThumbnailCheck) -> Check:
     """That each frame shows what its counterpart shows: none frozen, black or out of its place."""
-    detail = f"thumbnails differ by {likeness.difference:.1f} of 255 at most"
-    if likeness.difference:
-        detail += f" (frame {likeness.frame})"
-    if likeness.other is not None:
-        detail += f", where the output shows frame {likeness.other} of the source"
-    return Check("same pictures", likeness.same, detail)
+    detail = f"thumbnails differ by {thumbnails.difference:.1f} of 255 at most"
+    if thumbnails.difference:
+        detail += f" (frame {thumbnails.frame})"
+    if thumbnails.other is not None:
+        detail += f", where the output shows frame {thumbnails.other} of the source"
+    return Check("same pictures", thumbnails.same, detail)
 
 
 def _times(old: Reading, new: Reading, shift: Fraction, tick: Fraction) -> Check:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
 
-from videnhance.core import ClipInfo, Frame, Image, Knob, Look, Model, Runtime, UsageError
+from videnhance.core import ClipInfo, Frame, Image, Look, Option, Runtime, UsageError
 from videnhance.stages.choosing import DRAWN, LIVE, network_for
 
 if TYPE_CHECKING:
-    from videnhance.inference.passes import Passes
+    from videnhance.inference.cascade import Cascade
     from videnhance.temporal.scenes import Seen
 
 T = TypeVar("T")
@@ -41,24 +41,25 @@ class Upscale:
 
     model: Annotated[
         str,
-        Knob(
+        Option(
             "a model's name (see `videnhance models`) or a weight file "
             "(.pth, .safetensors, .param); auto looks at a few frames and takes live for live "
             "action and realesr-animevideov3 for drawn pictures, which on Vulkan is taken for all"
         ),
     ] = "auto"
     scale: Annotated[
-        float | None, Knob("how many times larger, 2 where neither this nor height is given", 1, 8)
+        float | None,
+        Option("how many times larger, 2 where neither this nor height is given", 1, 8),
     ] = None
-    height: Annotated[int | None, Knob("height of the output in pixels, instead of a scale", 2)] = (
-        None
-    )
+    height: Annotated[
+        int | None, Option("height of the output in pixels, instead of a scale", 2)
+    ] = None
     strength: Annotated[
-        float, Knob("share of the network's detail over a plain enlargement", 0, 1)
+        float, Option("share of the network's detail over a plain enlargement", 0, 1)
     ] = 1.0
     restore: Annotated[
         float | None,
-        Knob(
+        Option(
             "share of noise and damage to remove, 1 where not given; for models that have a dial "
             "for it (live)",
             0,
@@ -67,7 +68,7 @@ class Upscale:
     ] = None
     temporal: Annotated[
         str,
-        Knob(
+        Option(
             "how frames use their neighbours: off not at all, steady filters what flickers, "
             "reuse carries detail from frame to frame and enlarges few; auto takes reuse on a CPU "
             "and steady on a GPU",
@@ -76,15 +77,20 @@ class Upscale:
     ] = "auto"
     steady_strength: Annotated[
         str,
-        Knob("how much --temporal steady filters", choices=("gentle", "normal", "strong")),
+        Option(
+            "how much --temporal steady filters",
+            choices=("gentle", "normal", "strong"),
+            only=("temporal", "steady"),
+        ),
     ] = "normal"
     reuse_quality: Annotated[
         float,
-        Knob(
+        Option(
             "PSNR in dB that --temporal reuse aims at, against the network's own output of every "
             "frame, on average",
             30,
             60,
+            only=("temporal", "reuse"),
         ),
     ] = 42.0
 
@@ -98,15 +104,15 @@ class Upscale:
         return control.LOOKAHEAD if self.temporal == "reuse" else 0
 
     @property
-    def warmup(self) -> int:
-        """Frames before a segment that settle the filter; `reuse` begins with an anchor."""
+    def preroll(self) -> int:
+        """Frames before a segment that resolve_stages the filter; `reuse` begins with an anchor."""
         from videnhance.temporal import steady
 
         share = steady.STRENGTHS[self.steady_strength]
-        return steady.warmup(share) if self.temporal == "steady" else 0
+        return steady.preroll(share) if self.temporal == "steady" else 0
 
     @property
-    def runout(self) -> int:
+    def postroll(self) -> int:
         """Frames behind a segment that its last ones need: with `steady` those that tell a flash
         from a cut, with `reuse` the next segment's first, which is an anchor.
         """
@@ -114,7 +120,7 @@ class Upscale:
 
         return {"steady": scenes.LONGEST_FLASH, "reuse": 1}.get(self.temporal, 0)
 
-    def settle(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
+    def resolve(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
         from videnhance.inference import cards
         from videnhance.inference.loading import is_path
@@ -134,16 +140,17 @@ class Upscale:
         scale = self.scale
         if scale is None and self.height is None:
             scale = _USUAL_SCALE
-        settled = replace(self, model=model, scale=scale)
-        settled = replace(settled, restore=settled._restoration(clip))
-        idle = settled._idle(clip)
+        resolved = replace(self, model=model, scale=scale)
+        resolved = replace(resolved, restore=resolved._restoration(clip))
+        idle = resolved._idle(clip)
         temporal = self.temporal
         if temporal == "auto" and idle:
             temporal = "off"
         elif temporal == "auto":
             temporal = "reuse" if device_kind == "cpu" else "steady"
-        self._refuse_ignored(temporal, idle)
-        return replace(settled, temporal=temporal)
+        if idle and temporal != "off":
+            raise self._without_network(f"--temporal {temporal}", idle)
+        return replace(resolved, temporal=temporal)
 
     def _network(self, device_kind: str, look: Look) -> str:
         """The default network."""
@@ -187,29 +194,17 @@ class Upscale:
             return "--restore 0 at the source's size"
         return ""
 
-    def _refuse_ignored(self, temporal: str, idle: str) -> None:
-        if idle and temporal != "off":
-            raise self._without_network(f"--temporal {temporal}", idle)
-        meant = {
-            "steady": ("--steady-strength", self.steady_strength != Upscale.steady_strength),
-            "reuse": ("--reuse-quality", self.reuse_quality != Upscale.reuse_quality),
-        }
-        chosen = ", which auto has chosen" if self.temporal == "auto" else ""
-        for mode, (flag, given) in meant.items():
-            if given and idle:
-                raise self._without_network(flag, idle)
-            if given and mode != temporal:
-                raise UsageError(
-                    f"{flag} does nothing with --temporal {temporal}{chosen}; "
-                    f"leave it out, of a preset too, or use --temporal {mode}."
-                )
-
     @staticmethod
     def _without_network(flag: str, idle: str) -> UsageError:
         return UsageError(
             f"{flag} does nothing with {idle}, where no network runs; "
             "leave one of them out, of a preset too."
         )
+
+    def on(self, clip: ClipInfo) -> bool:
+        """Whether it enlarges or restores anything."""
+        out = self.output(clip)
+        return (out.width, out.height) != (clip.width, clip.height) or not self._idle(clip)
 
     def output(self, clip: ClipInfo) -> ClipInfo:
         """The enlarged size; sides are rounded to even numbers where the scale is broken."""
@@ -223,56 +218,64 @@ class Upscale:
         return replace(clip, width=width, height=height)
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
-        """Ids of the networks for one frame, in the order of their use; none at strength 0, or
-        where nothing is enlarged and nothing restored."""
+        """Cards of the networks for one frame, in the order of their use, then of their drafts.
+
+        None at strength 0, or where nothing is enlarged and nothing restored.
+        """
         from videnhance.inference.loading import is_path
 
         if self._idle(clip):
             return ()
-        return (self.model,) if is_path(self.model) else self._cascade(clip)
+        return ((self.model,) if is_path(self.model) else self._cascade(clip)) + self._drafts(clip)
 
-    def students(self, clip: ClipInfo) -> tuple[str, ...]:
-        """Its models, where most frames are left to their students."""
-        return self.models(clip) if self.temporal == "reuse" else ()
+    def _drafts(self, clip: ClipInfo) -> tuple[str, ...]:
+        """Cards of the draft networks that `reuse` runs; none where not every network has one."""
+        from videnhance.inference import cards
+        from videnhance.inference.loading import is_path
+
+        if self.temporal != "reuse" or is_path(self.model):
+            return ()
+        drafts = tuple(cards.resolve(name).draft for name in self._cascade(clip))
+        return drafts if all(drafts) else ()
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
         """Enlarge frames in the way that `temporal` says."""
-        from videnhance.inference.passes import Passes
-
         out = self.output(clip)
         finished = partial(self._finished, height=out.height, width=out.width)
-        networks = self._networks([rt.model(model) for model in self.models(clip)], clip)
-        if not networks:
+        if not self.models(clip):
             return (finished(frame, None) for frame in frames)
-        passes = Passes(networks, self.restore)
+        cascade = self._loaded(clip, rt)
         if self.temporal == "off":
 
             def enlarged(frame: Frame) -> Frame:
-                return finished(frame, passes(frame.data.clip(0, 1), out.height, out.width))
+                return finished(frame, cascade(frame.data.clip(0, 1), out.height, out.width))
 
-            return rt.map(enlarged, frames, passes.workers)
+            return rt.map(enlarged, frames, cascade.workers)
         scale = out.height // clip.height
         if (scale * clip.height, scale * clip.width) != (out.height, out.width):
             # Parts of frames must begin on whole pixels; the rest is done at the end.
             factor = max(out.height / clip.height, out.width / clip.width)
-            scale = min(passes.scale, math.ceil(factor))
+            scale = min(cascade.scale, math.ceil(factor))
         if self.temporal == "steady":
-            pictures = self._steady(frames, passes, scale, rt)
+            pictures = self._steady(frames, cascade, scale, rt)
         else:
-            pictures = self._reuse(frames, clip, passes, scale, rt)
+            pictures = self._reuse(frames, clip, cascade, scale, rt)
         # In place, for memory that is new takes ten times as long.
         return (finished(frame, picture.clip(0, 1, out=picture)) for frame, picture in pictures)
 
-    def _networks(self, models: list[Model], clip: ClipInfo) -> list[Model]:
-        """The passes of a frame: a file's network may be needed more than once."""
+    def _loaded(self, clip: ClipInfo, rt: Runtime) -> Cascade:
+        """The networks of a frame: a file's network may be needed more than once."""
+        from videnhance.inference.cascade import Cascade
         from videnhance.inference.loading import is_path
 
-        if models and is_path(self.model):
-            return models * _repeats(models[0].scale, self.output(clip).height / clip.height)
-        return models
+        if not is_path(self.model):
+            return Cascade([rt.network(name) for name in self._cascade(clip)], self.restore)
+        network = rt.network(self.model)
+        repeats = _repeats(network.scale, self.output(clip).height / clip.height)
+        return Cascade([network] * repeats, self.restore)
 
     def _steady(
-        self, frames: Iterator[Frame], passes: Passes, scale: int, rt: Runtime
+        self, frames: Iterator[Frame], cascade: Cascade, scale: int, rt: Runtime
     ) -> Iterator[tuple[Frame, Image]]:
         from videnhance.kernels.resize import resize
         from videnhance.temporal.scenes import scenes
@@ -281,9 +284,9 @@ class Upscale:
         def enlarged(seen: Seen) -> tuple[Seen, Image, Image]:
             image = seen.frame.data.clip(0, 1)
             height, width = scale * seen.frame.height, scale * seen.frame.width
-            return seen, passes(image, height, width), resize(image, height, width)
+            return seen, cascade(image, height, width), resize(image, height, width)
 
-        items = rt.map(enlarged, _noted(scenes(frames), rt), passes.workers)
+        items = rt.map(enlarged, _noted(scenes(frames), rt), cascade.workers)
         for seen, picture in steadied(items, STRENGTHS[self.steady_strength]):
             yield seen.frame, picture
 
@@ -291,11 +294,11 @@ class Upscale:
         self,
         frames: Iterator[Frame],
         clip: ClipInfo,
-        passes: Passes,
+        cascade: Cascade,
         scale: int,
         rt: Runtime,
     ) -> Iterator[tuple[Frame, Image]]:
-        from videnhance.inference.passes import Passes
+        from videnhance.inference.cascade import Cascade
         from videnhance.kernels.motion import planar
         from videnhance.kernels.resize import resize
         from videnhance.temporal.control import longest_distance
@@ -303,26 +306,24 @@ class Upscale:
         from videnhance.temporal.reuse import Reuse
         from videnhance.temporal.scenes import scenes
 
-        students = [rt.student(model) for model in self.students(clip)]
-        known = [student for student in students if student is not None]
         drafts = None
-        if len(known) == len(students):
-            drafts = Passes(self._networks(known, clip), self.restore)
+        if names := self._drafts(clip):
+            drafts = Cascade([rt.network(name) for name in names])
         longest = longest_distance(clip.height, clip.width, scale)
 
         def full(image: Image) -> Image:
-            return passes(image, scale * image.shape[1], scale * image.shape[2])
+            return cascade(image, scale * image.shape[1], scale * image.shape[2])
 
         def draft(image: Image) -> Image:
             height, width = scale * image.shape[1], scale * image.shape[2]
             made = drafts(image, height, width) if drafts else resize(image, height, width)
             return made.clip(0, 1)
 
-        networks = Networks(full, draft, scale, passes.reach, passes.faithful)
+        networks = Networks(full, draft, scale, cascade.receptive_field, cascade.psnr_oriented)
         reuse = Reuse(networks, self.reuse_quality, longest)
-        tasks = reuse.tasks(_noted(scenes(frames), rt), passes.workers)
+        tasks = reuse.tasks(_noted(scenes(frames), rt), cascade.workers)
         # Anchors take long: what lies between the earlier ones is done meanwhile.
-        for done in rt.map(_called, tasks, passes.workers, longest):
+        for done in rt.map(_called, tasks, cascade.workers, longest):
             if done is None:
                 continue
             seen, made = done

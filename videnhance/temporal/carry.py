@@ -19,8 +19,8 @@ from videnhance.kernels.motion import (
     shrunk,
 )
 from videnhance.temporal.flow import LumaPicture, Motion, find_motion
-from videnhance.temporal.once import Once
-from videnhance.temporal.part import Part
+from videnhance.temporal.lazy import Lazy
+from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.strength import STRENGTHENED, match_strength
 from videnhance.temporal.tiles import tile_maxima, tile_means
@@ -45,7 +45,7 @@ _REMAINS_PLAIN, _REMAINS_DRAFTED = 0.55, 0.08
 The first is low, for what does not count as still costs much more. Audits correct the errors that
 are predicted by it, not what counts as still."""
 _KNOWN = np.float32(4)
-"""How many times the anchors' variance a frame's may be before its contrast counts as new."""
+"""How many times the references' variance a frame's may be before its contrast counts as new."""
 _NEW = 15.0
 """How many times the usual energy the detail of such contrast is expected to have. Both are chosen
 so that a skipping rope stays whole, and five other clips take as little more work as may be."""
@@ -54,7 +54,7 @@ _ENERGY_SIDE = 9
 _EVEN = 1e-5
 """Variance of the luma, 0.8 code values squared, below which a whole frame counts as even."""
 _MOVES = 2.0
-"""Pixels of displacement to both anchors, summed, from which on something moves."""
+"""Pixels of displacement to both references, summed, from which on something moves."""
 _WEAKENED = (0.8, 1.0)
 """What fine detail is multiplied with at least and at most where all is drafted."""
 
@@ -77,7 +77,7 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class Anchor:
+class Reference:
     """A frame that the network saw whole."""
 
     luma: LumaPicture
@@ -85,17 +85,17 @@ class Anchor:
     """(H, W, 3), 0..1."""
     result: Floats
     """(sH, sW, 3)."""
-    detail: Once[Detail]
-    """Needed where something moves between this anchor and another, or is drafted."""
-    added: Once[float]
-    """Mean square of what a faithful network adds to plain enlargement; infinite of others."""
-    strength: Once[Floats]
+    detail: Lazy[Detail]
+    """Needed where something moves between this reference and another, or is drafted."""
+    added: Lazy[float]
+    """Mean square of what a PSNR-oriented network adds to plain enlargement; infinite of others."""
+    strength: Lazy[Floats]
     """Of its fine detail; see `strength.detail_strength`."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What a part of a frame gets from the anchors on both sides."""
+    """What a part of a frame gets from the references on both sides."""
 
     detail: Floats
     """To be added to the draft, (s·h, s·w, 3)."""
@@ -106,17 +106,21 @@ class Carried:
 
 
 class Between:
-    """A frame at `place` of the way from one anchor to another.
+    """A frame at `place` of the way from one reference to another.
 
     `drafted` is the draft of all of it, (sH, sW, 3), where there is one.
     """
 
     def __init__(
-        self, seen: Seen, anchors: tuple[Anchor, Anchor], place: float, drafted: Floats | None
+        self,
+        seen: Seen,
+        references: tuple[Reference, Reference],
+        place: float,
+        drafted: Floats | None,
     ) -> None:
-        self._anchors, self._place, self._drafted = anchors, place, drafted
+        self._anchors, self._place, self._drafted = references, place, drafted
         self._luma, self._sigma = LumaPicture(seen.luma), seen.sigma
-        before, after = anchors
+        before, after = references
         self._scale = before.result.shape[0] // seen.luma.shape[0]
         image = interleaved(seen.frame.data.clip(0, 1))
         self._change = image - _mixed(before.image, after.image, place)
@@ -126,7 +130,7 @@ class Between:
 
     @cached_property
     def _like(self) -> list[LumaPicture]:
-        return [anchor.luma.like(self._luma) for anchor in self._anchors]
+        return [reference.luma.like(self._luma) for reference in self._anchors]
 
     def moving(self, allowed: float, side: int) -> Mask:
         """Blocks of `side` input pixels in which more has changed than `still` makes good."""
@@ -159,13 +163,13 @@ class Between:
             result += self._drafted
         return result
 
-    def carried(self, part: Part) -> Carried:
-        """What the network added to the anchors there, brought along the motion."""
+    def carried(self, part: Region) -> Carried:
+        """What the network added to the references there, brought along the motion."""
         here = self._luma.part(part)
         first, second = (
             find_motion(here, like.part(part), self._sigma, strictly=True) for like in self._like
         )
-        details = [anchor.detail() for anchor in self._anchors]
+        details = [reference.detail() for reference in self._anchors]
         near, far = _weight(first, 1 - self._place), _weight(second, self._place)
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
         trust = np.maximum(first.confidence, second.confidence)
@@ -183,14 +187,15 @@ class Between:
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
         return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
 
-    def _lacking(self, part: Part, here: LumaPicture, distrust: Floats) -> Floats:
-        """Mean square (h, w) of what the network adds to the draft and anchors do not give.
+    def _lacking(self, part: Region, here: LumaPicture, distrust: Floats) -> Floats:
+        """Mean square (h, w) of what the network adds to the draft and references do not give.
 
-        Where nothing is trusted that is what it added to the anchors there, and more where a frame
-        has far more contrast than they: what is new, like a thin thing that is fast, needs detail
-        that neither has. Where there is some trust it is not new, and only differs in contrast.
+        Where nothing is trusted that is what it added to the references there, and more where a
+        frame has far more contrast than they: what is new, like a thin thing that is fast, needs
+        detail that neither has. Where there is some trust it is not new, and only differs in
+        contrast.
         """
-        before, after = (anchor.detail() for anchor in self._anchors)
+        before, after = (reference.detail() for reference in self._anchors)
         energy = np.maximum(part.of(before.energy), part.of(after.energy))
         known = np.maximum(*(part.of(like.variance) for like in self._like))
         new = np.maximum(here.variance - _KNOWN * known, 0)
@@ -198,16 +203,16 @@ class Between:
         untrusted = distrust * distrust
         return np.asarray(untrusted * (energy + gain * untrusted * untrusted * new), np.float32)
 
-    def match_anchors(self, result: Floats, least: Floats | None = None) -> None:
-        """Give the finished picture's fine detail the strength that the anchors' has, in place.
+    def match_references(self, result: Floats, least: Floats | None = None) -> None:
+        """Give the finished picture's fine detail the strength that the references' has, in place.
 
         The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from anchor to anchor. Nor is it left with less than `least`
+        would soften and sharpen from reference to reference. Nor is it left with less than `least`
         (H, W), what it had before it was smoothed. The network's own parts are no exception, since
-        smoothing weakens them, too. The draft of a faithful network, which is there everywhere, has
-        too much instead: noise that the network would have told from detail.
+        smoothing weakens them, too. The draft of a PSNR-oriented network, which is there
+        everywhere, has too much instead: noise that the network would have told from detail.
         """
-        before, after = (anchor.strength() for anchor in self._anchors)
+        before, after = (reference.strength() for reference in self._anchors)
         wanted = before + np.float32(self._place) * (after - before)
         if least is not None:
             wanted = np.maximum(wanted, least)
@@ -216,7 +221,7 @@ class Between:
 
 
 def _weight(motion: Motion, nearness: float) -> Floats:
-    """How much an anchor's detail counts.
+    """How much a reference's detail counts.
 
     Confidence cubed: what the near one shows where a small thing was would else outweigh what the
     far one knows better, and stay behind as a ghost.

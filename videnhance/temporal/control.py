@@ -1,4 +1,4 @@
-"""Decide how far apart anchors lie, and correct predictions by what audits found."""
+"""Decide how far apart references lie, and correct predictions by what audits found."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from videnhance.temporal.once import Once
+from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.scenes import LONGEST_FLASH
 
 DISTANCES = (1, 2, 4, 8, 16, 32)
-"""Frames from one anchor to the next."""
+"""Frames from one reference to the next."""
 LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
-"""Frames: the rest of a group, the next one, whose anchor is begun early, what is handed out while
-that takes its time, and a suspected flash. Where nothing is carried, there are fewer."""
+"""Frames: the rest of a group, the next one, whose reference is begun early, what is handed out
+while that takes its time, and a suspected flash. Where nothing is carried, there are fewer."""
 _HELD = 2_000_000_000
 """Bytes that frames on their way may take."""
 _BEGINNING = 16
@@ -25,8 +25,8 @@ _EXPENSE = 0.33
 """What following the motion of a whole frame takes, as a share of the default network's work.
 
 Of heavier ones it is less, and little is lost by it."""
-_EXPENSE_ANCHOR = 0.15
-"""The same of what is kept of an anchor, to be carried from it."""
+_EXPENSE_REFERENCE = 0.15
+"""The same of what is kept of a reference, to be carried from it."""
 _EXPENSE_EACH = 1500
 """Input pixels that the network would see in the time that a carried frame takes at least."""
 _PATIENCE = 24
@@ -68,7 +68,7 @@ class Cost:
 
 
 def longest_distance(height: int, width: int, scale: int) -> int:
-    """The largest distance of anchors at which the frames on their way take bearable memory.
+    """The largest distance of references at which the frames on their way take bearable memory.
 
     Depends on the sizes alone, so that every machine makes the same. Input frames of three groups
     are held with their luma, and the results of one.
@@ -79,18 +79,18 @@ def longest_distance(height: int, width: int, scale: int) -> int:
 
 
 class Control:
-    """Sets the distance of the anchors, and corrects predictions by what audits found.
+    """Sets the distance of the references, and corrects predictions by what audits found.
 
     It looks at the span before the last one only: that is nearly finished, on any number of
     threads, when the next one is planned, and waiting for it holds nobody up. Where nothing can be
-    carried, and until a trial, a span of two frames, is judged, each frame is an anchor; these are
-    made meanwhile, and the trial's other frame, if none has come to it, by who plans.
+    carried, and until a trial, a span of two frames, is judged, each frame is a reference; these
+    are made meanwhile, and the trial's other frame, if none has come to it, by who plans.
     """
 
     def __init__(self, longest: int) -> None:
         self._last = max(DISTANCES.index(longest), 1)
         self._index = self._last
-        self._spans: deque[tuple[int, Sequence[Once[Cost]]]] = deque()
+        self._spans: deque[tuple[int, Sequence[Lazy[Cost]]]] = deque()
         self._idle, self._patience = 0, _PATIENCE
         self._audits: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
@@ -105,12 +105,12 @@ class Control:
         self._spans.clear()
         return DISTANCES[max(self._index, 1)]
 
-    def planned(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
+    def planned(self, distance: int, costs: Sequence[Lazy[Cost]]) -> None:
         """Hear of a span that was to have this distance, and of its carried frames' costs."""
         self._spans.append((distance, costs))
 
     def distance(self) -> int:
-        """Frames to the next anchor."""
+        """Frames to the next reference."""
         while len(self._spans) > 1:
             self._learn(*self._spans.popleft())
         if self._index == 0 and self._idle >= self._patience:
@@ -128,7 +128,7 @@ class Control:
         doubt = _DOUBT * max(thought / len(self._audits), _TELLING * allowed)
         return min(_MOST_CORRECTED, (found + _LIKELY * doubt) / (thought + doubt))
 
-    def _learn(self, distance: int, costs: Sequence[Once[Cost]]) -> None:
+    def _learn(self, distance: int, costs: Sequence[Lazy[Cost]]) -> None:
         if distance == 1:
             self._idle += 1
             return
@@ -146,9 +146,9 @@ class Control:
         def work(index: int) -> float:
             """Expected share of the network's work."""
             n = DISTANCES[index]
-            anchor = 1 + _EXPENSE_ANCHOR * (n > 1)
+            reference = 1 + _EXPENSE_REFERENCE * (n > 1)
             carried = min(1.0, share * math.sqrt(n / actual)) + expense
-            return anchor / n + (1 - 1 / n) * carried
+            return reference / n + (1 - 1 / n) * carried
 
         # One further at most: that the root tells how much more is lost there is a guess.
         possible = range(min(self._index + 1, self._last), -1, -1)

@@ -1,4 +1,4 @@
-"""Make the frames between two anchors: carry, compute the worst anew, audit, and smooth."""
+"""Make the frames between two references: carry, compute the worst anew, audit, and smooth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
-from videnhance.temporal.carry import Anchor, Between, Carried, mean_square
+from videnhance.temporal.carry import Between, Carried, Reference, mean_square
 from videnhance.temporal.control import Cost
-from videnhance.temporal.part import Part
+from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown, smooth
 from videnhance.temporal.strength import STRENGTHENED, detail_strength, match_strength
@@ -29,15 +29,15 @@ _CONTEXT = 6
 _SMOOTHED = 0.35
 """Of the error that is allowed, what may come from smoothing in time, beside all that carrying may
 leave, as it is predicted. Both are rarely used up: most clips come out at less than is allowed."""
-_SETTLED = 0.6
-"""Share of the latter for anchors: with more, fades would be late by more than a code value."""
+_SMOOTHED_REFERENCE = 0.6
+"""Share of the latter for references: with more, fades would be late by more than a code value."""
 _LOST = 0.03
-"""Share of what a faithful network adds to plain enlargement (its mean square) that may be lost
-where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
+"""Share of what a PSNR-oriented network adds to plain enlargement (its mean square) that may be
+lost where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
 _LOST_MOVING = 0.06
 """The same where everything moves, and nobody sees as much."""
 _HALF_WAY = (0.4, 0.7)
-"""Places between anchors where tiles are audited: there, most is lost."""
+"""Places between references where tiles are audited: there, most is lost."""
 _WORST_TILE = 10.0
 """How many times the mean error allowed one tile's may be."""
 
@@ -51,7 +51,7 @@ class Networks:
     scale: int
     reach: int
     """Input pixels around a part that the network must see for it to come out as in the whole."""
-    faithful: bool = False
+    psnr_oriented: bool = False
     """Whether the network restores rather than invents: then what it adds must not be lost."""
 
 
@@ -64,22 +64,22 @@ class Made:
 
 
 class Inner:
-    """A frame at `place` of the way from one anchor to the other, in the making."""
+    """A frame at `place` of the way from one reference to the other, in the making."""
 
     def __init__(
-        self, networks: Networks, seen: Seen, anchors: tuple[Anchor, Anchor], place: float
+        self, networks: Networks, seen: Seen, references: tuple[Reference, Reference], place: float
     ) -> None:
         self._networks, self._seen, self._place = networks, seen, place
         self._image = seen.frame.data.clip(0, 1)
         self._height, self._width = self._image.shape[1:]
         self._side = tile_side(self._height, self._width)
-        self._added = min(anchor.added() for anchor in anchors)
+        self._added = min(reference.added() for reference in references)
         # All of a frame is worth a draft only where nothing that a network adds may be lost.
-        self._whole = Part(0, 0, self._height, self._width)
+        self._whole = Region(0, 0, self._height, self._width)
         self._drafted: Floats | None = None
-        if networks.faithful:
+        if networks.psnr_oriented:
             self._drafted = self._draft(self._whole)
-        self._between = Between(seen, anchors, place, self._drafted)
+        self._between = Between(seen, references, place, self._drafted)
 
     def made(self, promised: float, correction: float, last: Callable[[], Shown]) -> Made:
         """Finish it.
@@ -107,49 +107,49 @@ class Inner:
             true, spent = self._truth(self._tile(audited), result, alone=alone)
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
-        if not alone:  # or it is the network's own, as an anchor is
+        if not alone:  # or it is the network's own, as a reference is
             self._finish(result, moving, promised, allowed, last)
         return Made(result, cost)
 
     def _finish(
         self,
         result: Floats,
-        moving: list[tuple[Part, Part]],
+        moving: list[tuple[Region, Region]],
         promised: float,
         allowed: float,
         last: Callable[[], Shown],
     ) -> None:
-        """Smooth it in time, and give its fine detail the anchors' strength, in place."""
-        most, faithful = _smoothing(promised, allowed), self._networks.faithful
+        """Smooth it in time, and give its fine detail the references' strength, in place."""
+        most, psnr_oriented = _smoothing(promised, allowed), self._networks.psnr_oriented
         least: Floats | None = None
-        if faithful:  # all of the frame is drafted, and flickers with its noise
-            smooth(result, self._seen, [(self._whole,) * 2], last(), most, faithful=True)
+        if psnr_oriented:  # all of the frame is drafted, and flickers with its noise
+            smooth(result, self._seen, [(self._whole,) * 2], last(), most, psnr_oriented=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
             least = detail_strength(result, self._seen.luma)
-            smooth(result, self._seen, moving, last(), most / share, faithful=False)
-        self._between.match_anchors(result, least)
+            smooth(result, self._seen, moving, last(), most / share, psnr_oriented=False)
+        self._between.match_references(result, least)
 
-    def _draft(self, part: Part) -> Floats:
+    def _draft(self, part: Region) -> Floats:
         if self._drafted is not None:
             return part.of(self._drafted, self._networks.scale)
         return interleaved(self._networks.draft(part.of_planes(self._image)))
 
-    def _moving(self, allowed: float) -> list[tuple[Part, Part]]:
+    def _moving(self, allowed: float) -> list[tuple[Region, Region]]:
         """Parts that may not be treated as still, each without and with its surroundings."""
         side = self._side // 2
         blocks = self._between.moving(allowed, side)
         parts = parts_of(blocks, side, _CONTEXT, self._height, self._width)
         return [(part, part.grown(_CONTEXT + FEATHER, self._height, self._width)) for part in parts]
 
-    def _error(self, moving: list[tuple[Part, Part]], carried: list[Carried]) -> Floats:
+    def _error(self, moving: list[tuple[Region, Region]], carried: list[Carried]) -> Floats:
         """What the picture will lack without the network's help, as a mean square (H, W)."""
         error = self._between.error()
         for (part, outer), of_part in zip(moving, carried, strict=True):
             part.of(error)[:] = part.within(outer).of(of_part.error)
         return error
 
-    def _laid(self, moving: list[tuple[Part, Part]], carried: list[Carried]) -> Floats:
+    def _laid(self, moving: list[tuple[Region, Region]], carried: list[Carried]) -> Floats:
         """The picture without the network's help."""
         if moving and moving[0][0] == self._whole:  # nothing still would remain to be seen
             return self._draft(self._whole) + carried[0].detail
@@ -159,19 +159,19 @@ class Inner:
             lay(made, outer, part, result, self._networks.scale)
         return result
 
-    def _recomputed(self, parts: list[Part], result: Floats) -> Cost:
+    def _recomputed(self, parts: list[Region], result: Floats) -> Cost:
         networks = self._networks
         pixels = recompute(
             networks.full, self._image, parts, result, reach=networks.reach, scale=networks.scale
         )
         return Cost(pixels, self._height * self._width)
 
-    def _tile(self, index: tuple[int, int]) -> Part:
+    def _tile(self, index: tuple[int, int]) -> Region:
         top, left = (self._side * at for at in index)
         bottom, right = top + self._side, left + self._side
-        return Part(top, left, min(self._height, bottom), min(self._width, right))
+        return Region(top, left, min(self._height, bottom), min(self._width, right))
 
-    def _truth(self, tile: Part, result: Floats, *, alone: bool) -> tuple[Floats, int]:
+    def _truth(self, tile: Region, result: Floats, *, alone: bool) -> tuple[Floats, int]:
         """What the network makes of a tile, and how many input pixels it sees for that.
 
         No more are needed where all of the result is the network's own.
@@ -184,8 +184,10 @@ class Inner:
         return tile.within(outer).of(made, networks.scale), outer.pixels
 
 
-def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, last: Shown) -> Made:
-    """An anchor behind a carried frame, smoothed as a whole: its flicker would stand out.
+def smoothed_reference(
+    networks: Networks, seen: Seen, reference: Reference, promised: float, last: Shown
+) -> Made:
+    """A reference behind a carried frame, smoothed as a whole: its flicker would stand out.
 
     Its fine detail gets back the strength that this takes.
 
@@ -195,12 +197,12 @@ def settled(networks: Networks, seen: Seen, anchor: Anchor, promised: float, las
     `promised` is the mean square error it may have.
     """
     height, width = seen.luma.shape
-    whole = Part(0, 0, height, width)
-    result = anchor.result.copy()
-    most = _SETTLED * _smoothing(promised, _allowed(promised, anchor.added()))
-    smooth(result, seen, [(whole, whole)], last, most, faithful=networks.faithful)
-    if not networks.faithful:
-        match_strength(result, seen.luma, anchor.strength(), STRENGTHENED)
+    whole = Region(0, 0, height, width)
+    result = reference.result.copy()
+    most = _SMOOTHED_REFERENCE * _smoothing(promised, _allowed(promised, reference.added()))
+    smooth(result, seen, [(whole, whole)], last, most, psnr_oriented=networks.psnr_oriented)
+    if not networks.psnr_oriented:
+        match_strength(result, seen.luma, reference.strength(), STRENGTHENED)
     return Made(result, Cost.of_network(whole.pixels))
 
 
@@ -219,7 +221,7 @@ def _smoothing(promised: float, allowed: float) -> float:
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:
-    """A random carried tile of a frame about half way between anchors."""
+    """A random carried tile of a frame about half way between references."""
     least, most = _HALF_WAY
     if not least < place < most:
         return None

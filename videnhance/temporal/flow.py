@@ -25,7 +25,7 @@ from videnhance.kernels.motion import (
     warp,
     with_neighbours_distrusted,
 )
-from videnhance.temporal.part import Part
+from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import faded
 
 _PLACE = 7
@@ -53,7 +53,7 @@ class LumaPicture:
         luma = faded(self.luma, other.luma)
         return self if luma is self.luma else LumaPicture(luma)
 
-    def part(self, part: Part) -> LumaPicture:
+    def part(self, part: Region) -> LumaPicture:
         """What is in a rectangle."""
         return LumaPicture(part.of(self.luma))
 

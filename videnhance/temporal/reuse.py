@@ -12,11 +12,11 @@ from typing import TypeAlias
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, interleaved
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Anchor, Detail, changed, mean_square
+from videnhance.temporal.carry import Detail, Reference, changed, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.fill import Inner, Made, Networks, settled
+from videnhance.temporal.fill import Inner, Made, Networks, smoothed_reference
 from videnhance.temporal.flow import LumaPicture
-from videnhance.temporal.once import Once
+from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.scenes import Kind, Seen
 from videnhance.temporal.smooth import Shown
 from videnhance.temporal.strength import detail_strength
@@ -24,9 +24,10 @@ from videnhance.temporal.strength import detail_strength
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
 _UNDECIDED = 2
-"""Frames behind a scene's first that are seen before it is decided how far the next anchor is."""
+"""Frames behind a scene's first that are seen before it is decided how far the next reference
+is."""
 _MOST_REPEATS = 16
-"""Frames that a group may have, where most are repeats, though anchors must be nearer."""
+"""Frames that a group may have, where most are repeats, though references must be nearer."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class _Entry:
     """One frame of a group."""
 
     seen: Seen
-    made: Once[Made]
-    cost: Once[Cost]
+    made: Lazy[Made]
+    cost: Lazy[Cost]
     """Its own, since it outlives the result, which is large."""
 
     def finish(self) -> tuple[Seen, Made]:
@@ -45,16 +46,17 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Group:
-    """A scene's first frame, or those after an anchor, up to and with the next and its repeats."""
+    """A scene's first frame, or those after a reference, up to and with the next and its
+    repeats."""
 
     entries: list[_Entry]
-    anchor: Once[Anchor]
+    reference: Lazy[Reference]
     """The last one there is."""
     begins: bool
     """Whether that is one of these frames."""
     carries: bool
-    """Whether any frame lies between anchors."""
-    shown: Once[Made]
+    """Whether any frame lies between references."""
+    shown: Lazy[Made]
     """What a frame that repeats the group's last shows."""
 
 
@@ -63,7 +65,7 @@ class Reuse:
 
     def __init__(self, networks: Networks, quality: float, longest: int = DISTANCES[-1]) -> None:
         """`quality` is the PSNR in dB that carried frames are to have against the network's own,
-        `longest` the largest distance between anchors.
+        `longest` the largest distance between references.
         """
         self.networks = networks
         self._longest = longest
@@ -72,18 +74,18 @@ class Reuse:
     def tasks(self, items: Iterator[Seen], workers: int) -> Iterator[Task]:
         """Everything to be done, to be called in any order on any of that many threads.
 
-        Each gives a finished frame, frames in their order, or nothing: an anchor is begun one
+        Each gives a finished frame, frames in their order, or nothing: a reference is begun one
         group before it is needed, so that it does not hold up those between, and earlier still
         where nothing is carried: a thread that came to one being made would only wait for it.
         """
         waiting: deque[Task] = deque()
         # Of frames that come in twos, as many as there are threads are new. What is begun and what
-        # is done then are no more results than lie between the farthest anchors.
+        # is done then are no more results than lie between the farthest references.
         most = min(2 * workers, self._longest // 2)
         carried = False
         for group in self._groups(items):
             if group.begins:
-                yield partial(_begin, group.anchor)
+                yield partial(_begin, group.reference)
             while len(waiting) > (0 if carried or group.carries else most):
                 yield waiting.popleft()
             waiting.extend(entry.finish for entry in group.entries)
@@ -103,7 +105,7 @@ class Reuse:
             yield last
 
     def _spans(self, items: Iterator[Seen], control: Control) -> Iterator[tuple[list[Seen], int]]:
-        """Cut the stream where anchors shall be, and say how far these were to lie apart.
+        """Cut the stream where references shall be, and say how far these were to lie apart.
 
         A scene's first frame stands alone. Many repeats are cut as well, so that few frames are
         held.
@@ -133,34 +135,34 @@ class Reuse:
 
     def _opening(self, seen: Seen) -> _Group:
         """A scene's first frame, by itself."""
-        anchor = Once(partial(self._anchor, seen))
-        made = Once(partial(_anchored, seen, anchor))
-        return _Group([_entry(seen, made)], anchor, begins=True, carries=False, shown=made)
+        reference = Lazy(partial(self._reference, seen))
+        made = Lazy(partial(_as_reference, seen, reference))
+        return _Group([_entry(seen, made)], reference, begins=True, carries=False, shown=made)
 
     def _group(self, frames: list[Seen], distance: int, last: _Group, control: Control) -> _Group:
-        """Plan a span of frames; the last new one becomes an anchor."""
-        before, shown = last.anchor, last.shown
+        """Plan a span of frames; the last new one becomes a reference."""
+        before, shown = last.reference, last.shown
         new = [seen for seen in frames if seen.kind is Kind.PLAIN]
-        anchor = Once(partial(self._anchor, new[-1])) if new else before
+        reference = Lazy(partial(self._reference, new[-1])) if new else before
         correction = control.correction(self.allowed)
         entries: list[_Entry] = []
-        previous: tuple[Seen, Once[Made]] | None = None
-        costs: list[Once[Cost]] = []
+        previous: tuple[Seen, Lazy[Made]] | None = None
+        costs: list[Lazy[Cost]] = []
         for seen in frames:
-            made: Once[Made]
+            made: Lazy[Made]
             inner = seen.kind is Kind.PLAIN and seen is not new[-1]
             if seen.kind is Kind.FLASH:
-                made = Once(partial(self._alone, seen))
+                made = Lazy(partial(self._alone, seen))
             elif seen.kind is Kind.REPEAT:
-                made = Once(partial(_repeated, seen, shown))
+                made = Lazy(partial(_repeated, seen, shown))
             elif inner:
                 place = (len(costs) + 1) / len(new)
-                near = partial(_shown, *previous) if previous else partial(_shown_anchor, before)
-                made = Once(partial(self._filled, seen, before, anchor, place, correction, near))
+                near = partial(_shown, *previous) if previous else partial(_shown_reference, before)
+                made = Lazy(partial(self._filled, seen, before, reference, place, correction, near))
             elif previous:
-                made = Once(partial(self._settled, seen, anchor, *previous))
+                made = Lazy(partial(self._smoothed_reference, seen, reference, *previous))
             else:
-                made = Once(partial(_anchored, seen, anchor))
+                made = Lazy(partial(_as_reference, seen, reference))
             entry = _entry(seen, made)
             entries.append(entry)
             if inner:
@@ -170,19 +172,19 @@ class Reuse:
                 if seen.kind is not Kind.REPEAT:
                     previous = (seen, made)
         control.planned(distance, costs)
-        return _Group(entries, anchor, begins=bool(new), carries=bool(costs), shown=shown)
+        return _Group(entries, reference, begins=bool(new), carries=bool(costs), shown=shown)
 
-    def _anchor(self, seen: Seen) -> Anchor:
+    def _reference(self, seen: Seen) -> Reference:
         image = seen.frame.data.clip(0, 1)
         result = interleaved(self.networks.full(image))
         luma = LumaPicture(seen.luma)
-        return Anchor(
+        return Reference(
             luma,
             interleaved(image),
             result,
-            Once(partial(self._detail, image, luma, result)),
-            Once(partial(self._added, image, result)),
-            Once(partial(detail_strength, result, seen.luma)),
+            Lazy(partial(self._detail, image, luma, result)),
+            Lazy(partial(self._added, image, result)),
+            Lazy(partial(detail_strength, result, seen.luma)),
         )
 
     def _detail(self, image: Image, luma: LumaPicture, result: Floats) -> Detail:
@@ -190,7 +192,7 @@ class Reuse:
         return Detail.of(detail, luma)
 
     def _added(self, image: Image, result: Floats) -> float:
-        if not self.networks.faithful:
+        if not self.networks.psnr_oriented:
             return math.inf
         plain = interleaved(resize(image, *result.shape[:2]))
         return float(mean_square(result - plain).mean())
@@ -202,8 +204,8 @@ class Reuse:
     def _filled(
         self,
         seen: Seen,
-        before: Once[Anchor],
-        after: Once[Anchor],
+        before: Lazy[Reference],
+        after: Lazy[Reference],
         place: float,
         correction: float,
         last: Callable[[], Shown],
@@ -211,36 +213,40 @@ class Reuse:
         inner = Inner(self.networks, seen, (before(), after()), place)
         return inner.made(self.allowed, correction, last)
 
-    def _settled(self, seen: Seen, anchor: Once[Anchor], last: Seen, made: Once[Made]) -> Made:
+    def _smoothed_reference(
+        self, seen: Seen, reference: Lazy[Reference], last: Seen, made: Lazy[Made]
+    ) -> Made:
         cost = made().cost
         if cost.pixels >= cost.size:  # both are the network's own
-            return _anchored(seen, anchor)
-        return settled(self.networks, seen, anchor(), self.allowed, _shown(last, made))
+            return _as_reference(seen, reference)
+        return smoothed_reference(
+            self.networks, seen, reference(), self.allowed, _shown(last, made)
+        )
 
 
-def _entry(seen: Seen, made: Once[Made]) -> _Entry:
-    return _Entry(seen, made, Once(partial(_cost, made)))
+def _entry(seen: Seen, made: Lazy[Made]) -> _Entry:
+    return _Entry(seen, made, Lazy(partial(_cost, made)))
 
 
-def _begin(anchor: Once[Anchor]) -> None:
-    anchor()
+def _begin(reference: Lazy[Reference]) -> None:
+    reference()
 
 
-def _anchored(seen: Seen, anchor: Once[Anchor]) -> Made:
-    return Made(anchor().result, Cost.of_network(seen.luma.size))
+def _as_reference(seen: Seen, reference: Lazy[Reference]) -> Made:
+    return Made(reference().result, Cost.of_network(seen.luma.size))
 
 
-def _repeated(seen: Seen, shown: Once[Made]) -> Made:
+def _repeated(seen: Seen, shown: Lazy[Made]) -> Made:
     return Made(shown().result, Cost(0, seen.luma.size))
 
 
-def _shown(seen: Seen, made: Once[Made]) -> Shown:
+def _shown(seen: Seen, made: Lazy[Made]) -> Shown:
     return Shown(LumaPicture(seen.luma), made().result)
 
 
-def _shown_anchor(anchor: Once[Anchor]) -> Shown:
-    return Shown(anchor().luma, anchor().result)
+def _shown_reference(reference: Lazy[Reference]) -> Shown:
+    return Shown(reference().luma, reference().result)
 
 
-def _cost(made: Once[Made]) -> Cost:
+def _cost(made: Lazy[Made]) -> Cost:
     return made().cost

@@ -11,7 +11,7 @@ from videnhance.kernels.blending import add_luma
 from videnhance.kernels.carrying import draw_towards, fields_of
 from videnhance.kernels.motion import Floats, luma_of, noise_levels, unexplained, warp
 from videnhance.temporal.flow import LumaPicture, find_motion
-from videnhance.temporal.part import Part
+from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import ramps
 
@@ -33,26 +33,26 @@ class Shown:
 def smooth(
     result: Floats,
     seen: Seen,
-    parts: list[tuple[Part, Part]],
+    parts: list[tuple[Region, Region]],
     last: Shown,
     most: float,
     *,
-    faithful: bool,
+    psnr_oriented: bool,
 ) -> None:
     """Draw parts of a finished picture (sH, sW, 3) towards the last one along the motion, in place.
 
     Only in luma, where flicker is seen. Two successive results have their detail from the same
-    anchors, by other ways: this makes one go over into the other. What a faithful network makes of
-    ragged edges is kept, for that counts as gain. Parts come without and with their surroundings;
-    `most` is the mean square of what may change in each.
+    references, by other ways: this makes one go over into the other. What a PSNR-oriented network
+    makes of ragged edges is kept, for that counts as gain. Parts come without and with their
+    surroundings; `most` is the mean square of what may change in each.
     """
     luma = LumaPicture(seen.luma)
     scale = result.shape[0] // seen.luma.shape[0]
     like = last.luma.like(luma)
-    most_kept = np.float32(_KEPT_RESTORED if faithful else _KEPT_INVENTED)
+    most_kept = np.float32(_KEPT_RESTORED if psnr_oriented else _KEPT_INVENTED)
     for part, outer in parts:
         here, there = luma.part(outer), like.part(outer)
-        noise = seen.sigma if faithful else noise_levels(here.luma, seen.sigma)
+        noise = seen.sigma if psnr_oriented else noise_levels(here.luma, seen.sigma)
         motion = find_motion(here, there, noise)
         # Of the light as it was: what a fade has changed must come along, and noise must not.
         as_faded = warp(there.luma, motion.flow)

@@ -32,7 +32,7 @@ _FADE = 0.5
 """Share of the change that a fade must not leave, to be one."""
 
 
-def warmup(smallest_share: float) -> int:
+def preroll(smallest_share: float) -> int:
     """Frames after which less than a thousandth of what was before is left."""
     return math.ceil(math.log(_LEFT) / math.log(1 - smallest_share))
 

@@ -10,7 +10,7 @@ import numpy as np
 from videnhance.core import Image
 from videnhance.kernels.blending import fade_in
 from videnhance.kernels.motion import Floats, Mask
-from videnhance.temporal.part import Part
+from videnhance.temporal.region import Region
 
 FEATHER = 2
 """Input pixels over which a part that was computed anew fades into what lies around it."""
@@ -49,7 +49,7 @@ def _tiled(plane: Floats, side: int) -> Floats:
     return np.asarray(padded, np.float32)
 
 
-def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> list[Part]:
+def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> list[Region]:
     """Rectangles that cover the chosen tiles with little work, reach included.
 
     The whole frame, where that costs no more. Neighbours are put together as long as the work
@@ -57,21 +57,21 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
     """
     margin = reach + FEATHER
     parts = [
-        Part(top * side, left * side, min(height, bottom * side), min(width, right * side))
+        Region(top * side, left * side, min(height, bottom * side), min(width, right * side))
         for top, left, bottom, right in _rectangles(chosen)
     ]
-    whole = Part(0, 0, height, width)
+    whole = Region(0, 0, height, width)
 
-    def work(part: Part) -> int:
+    def work(part: Region) -> int:
         return part.grown(margin, height, width).pixels + PART_COST
 
     merged = True
     while merged and len(parts) > 1:
         merged = False
-        kept: list[Part] = []
+        kept: list[Region] = []
         for part in parts:
             for index, other in enumerate(kept):
-                both = Part(
+                both = Region(
                     min(part.top, other.top),
                     min(part.left, other.left),
                     max(part.bottom, other.bottom),
@@ -102,7 +102,7 @@ def _rectangles(chosen: Mask) -> list[tuple[int, int, int, int]]:
 def recompute(
     network: Callable[[Image], Image],
     image: Image,
-    parts: list[Part],
+    parts: list[Region],
     result: Floats,
     *,
     reach: int,
@@ -122,7 +122,7 @@ def recompute(
     return seen
 
 
-def lay(made: Floats, outer: Part, part: Part, result: Floats, scale: int) -> None:
+def lay(made: Floats, outer: Region, part: Region, result: Floats, scale: int) -> None:
     """Lay what was made of `outer` into `result` in place: all of `part`, and fading around it."""
     height, width = (side // scale for side in result.shape[:2])
     visible = part.grown(FEATHER, height, width)
@@ -130,7 +130,7 @@ def lay(made: Floats, outer: Part, part: Part, result: Floats, scale: int) -> No
     fade_in(visible.within(outer).of(made, scale), rows, columns, visible.of(result, scale))
 
 
-def ramps(part: Part, outer: Part) -> tuple[Floats, Floats]:
+def ramps(part: Region, outer: Region) -> tuple[Floats, Floats]:
     """Weights of the rows and columns of `outer`: 1 in `part`, 0 further away than the feather."""
     return (
         _ramp(part.top - outer.top, part.bottom - part.top, outer.bottom - part.bottom),

@@ -83,7 +83,7 @@ class Features:
 
 
 class Scratch:
-    """Room for the steps within a convolution of up to `channels` in and out."""
+    """Workspace for the steps within a convolution of up to `channels` in and out."""
 
     def __init__(self, channels: int) -> None:
         self.channels = _whole(channels, LANES)

@@ -33,7 +33,7 @@ class Architecture(Protocol):
 
 
 class WinogradNetwork:
-    """Implements `Network` in fp32, one thread to a call."""
+    """Implements `Backend` in fp32, one thread to a call."""
 
     exact = True
     """It computes in fp32 and nothing else."""
@@ -54,7 +54,7 @@ class WinogradNetwork:
         return usable_cores()
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
-        """See `Network`."""
+        """See `Backend`."""
         _, height, width = image.shape
         try:
             run = self._take(height, width)

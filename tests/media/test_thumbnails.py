@@ -11,9 +11,9 @@ import pytest
 
 from videnhance.core import Colour, Matrix
 from videnhance.engine import enhance
-from videnhance.media.likeness import _Thumbnails, compare_frames
 from videnhance.media.pixels import from_image
 from videnhance.media.source import probe
+from videnhance.media.thumbnails import _Thumbnails, compare_frames
 from videnhance.media.verify import verify
 
 _LOSSLESS = ("-c:v", "ffv1", "-fps_mode", "passthrough")
@@ -59,9 +59,9 @@ def test_enlarged_pictures_are_alike_in_any_format(ffmpeg: Any, tmp_path: Path, 
     before, after = _KINDS[kind]
     source = _source(ffmpeg, kind, before)
     output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", "null", after)
-    seen, made, likeness = compare_frames(probe(str(source)), probe(str(output)), lambda: None)
+    seen, made, thumbnails = compare_frames(probe(str(source)), probe(str(output)), lambda: None)
     assert len(seen.times.ticks) == len(made.times.ticks) == 30
-    assert likeness.difference < 2
+    assert thumbnails.difference < 2
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_grey_is_compared_in_its_range(ffmpeg: Any, tmp_path: Path, span: str) -
     enhance(source, output, scale=1, strength=0, crf=8)
     info = probe(str(source))
     assert (info.pix_fmt, info.clip.colour.full_range) == ("gray", span == "pc")
-    _, _, likeness = compare_frames(info, probe(str(output)), lambda: None)
-    assert likeness.difference < 1.5
+    _, _, thumbnails = compare_frames(info, probe(str(output)), lambda: None)
+    assert thumbnails.difference < 1.5
 
 
 @pytest.mark.parametrize("options", [

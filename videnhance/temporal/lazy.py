@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class Lazy(Generic[T]):
     """Call it for the value; who comes while it is being computed waits.
 
     What the computation held is let go with it. Where it raises, the next caller tries again.

@@ -7,7 +7,7 @@ from typing import Protocol
 from videnhance.core import Image
 
 
-class Network(Protocol):
+class Backend(Protocol):
     """A loaded network without padding, tiling or checks; safe to call from several threads."""
 
     @property
@@ -26,7 +26,9 @@ class Network(Protocol):
         ...
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
-        """Enlarge (3, H, W) to (3, scale·H, scale·W), in fp32 where `precise`, not clipped.
+        """Make (3, scale·H, scale·W) of (C, H, W), all inputs one behind the other, not clipped.
+
+        In fp32 where `precise`.
 
         `restore` is how much of noise and damage to remove, 0..1, where the network has a dial.
         Raises OutOfMemory where the image does not fit.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from videnhance.core import OutOfMemory, ResourceError, VidenhanceError
 from videnhance.inference import tiling
-from videnhance.inference.enlarger import Enlarger
+from videnhance.inference.tiled_network import TiledNetwork
 from videnhance.inference.tiling import FEATHER, run_tiled, smallest_tile, tile_for
 
 HALO = 4
@@ -53,7 +53,7 @@ def noise(height, width, seed=0):
 
 def enlarger(network, **options):
     told = []
-    model = Enlarger("fake", network, halo=HALO, warn=told.append, **options)
+    model = TiledNetwork("fake", network, halo=HALO, warn=told.append, **options)
     return model, told
 
 
@@ -103,7 +103,7 @@ def test_several_images_in_one_call_have_the_bits_of_single_calls():
     model, _ = enlarger(Fake(), tile=40)
     images = [noise(50, 60, seed) for seed in range(3)]
     for image, result in zip(images, model(images), strict=True):
-        assert np.array_equal(result, model([image])[0])
+        assert np.array_equal(result, model(image))
 
 
 def test_the_output_is_clipped():
@@ -115,13 +115,13 @@ def test_out_of_memory_halves_the_tile_and_takes_the_same_image_again():
     network = Fake(fits=36 * 36)
     model, told = enlarger(network)
     image = noise(70, 100)
-    (result,) = model([image])
+    result = model(image)
     assert np.abs(result - local(image)).max() < 2e-6
     assert network.sizes[0] == (70, 100)
     assert "in tiles of 50 pixels" in told[0]
     assert "in tiles of 32 pixels" in told[1]
     network.sizes.clear()
-    model([image])
+    model(image)
     assert max(max(size) for size in network.sizes) <= 32
     assert len(told) == 2
 
@@ -157,7 +157,7 @@ def test_memory_that_not_even_the_smallest_tile_fits_into_is_an_error():
 def test_a_broken_half_precision_result_is_computed_again_in_full(broken):
     model, told = enlarger(Fake(half=broken))
     image = noise(20, 20)
-    assert np.array_equal(model([image])[0], local(image))
+    assert np.array_equal(model(image), local(image))
     assert "single precision" in told[0]
 
 

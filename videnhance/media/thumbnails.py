@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from videnhance.core import Matrix
 from videnhance.media.content import Times
 from videnhance.media.decode import Decoder
-from videnhance.media.source import Losses, SourceInfo
+from videnhance.media.source import DecodeErrors, SourceInfo
 from videnhance.media.timeline import Segment, read_timeline
 
 # Mean differences of two thumbnails, in codes of 0..255, measured on 12 clips: from enhancing, 2.8
@@ -42,11 +42,11 @@ class Reading:
     """What decoding a recording's video gave."""
 
     times: Times
-    losses: Losses
+    decode_errors: DecodeErrors
 
 
 @dataclass(frozen=True)
-class Likeness:
+class ThumbnailCheck:
     """The pair of frames that differ most: their number, from 0, and by how many codes of 255.
 
     `other` is the frame of the source that the output's frame shows instead, where there is one.
@@ -64,7 +64,7 @@ class Likeness:
 
 def compare_frames(
     old: SourceInfo, new: SourceInfo, stop: Callable[[], None], aside: Aside = nullcontext
-) -> tuple[Reading, Reading, Likeness]:
+) -> tuple[Reading, Reading, ThumbnailCheck]:
     """Decode both recordings once, in step, the second `aside`.
 
     `stop` is called often and may raise. Frames are paired by their number. Raises InputError for
@@ -73,8 +73,8 @@ def compare_frames(
     across = (old.clip.colour.matrix == Matrix.RGB) != (new.clip.colour.matrix == Matrix.RGB)
     shrink, shrink_new = _Thumbnails(old, across), _Thumbnails(new, across)
     times, times_new = Times(old.clip.time_base), Times(new.clip.time_base)
-    album = bytearray()
-    worst, portrait = Likeness(), np.zeros(_WIDTH * _HEIGHT, np.uint8)
+    small_pictures = bytearray()
+    worst, worst_picture = ThumbnailCheck(), np.zeros(_WIDTH * _HEIGHT, np.uint8)
     with (
         Decoder(old, read_timeline(old, stop=stop)) as decoder,
         Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
@@ -90,20 +90,24 @@ def compare_frames(
             if a is None or b is None:
                 continue
             small, small_new = shrink(a[0].frame), b[1]
-            album += small.tobytes()
+            small_pictures += small.tobytes()
             difference = float(_differences(small[None], small_new)[0])
             if difference > worst.difference:
-                worst, portrait = Likeness(difference, number), small_new
+                worst, worst_picture = ThumbnailCheck(difference, number), small_new
     if worst.difference >= _SUSPECT:
-        worst = replace(worst, other=_other(album, portrait, worst))
-    return Reading(times, decoder.losses), Reading(times_new, decoder_new.losses), worst
+        worst = replace(worst, other=_other(small_pictures, worst_picture, worst))
+    return (
+        Reading(times, decoder.decode_errors),
+        Reading(times_new, decoder_new.decode_errors),
+        worst,
+    )
 
 
-def _other(album: bytearray, portrait: _Small, worst: Likeness) -> int | None:
+def _other(small_pictures: bytearray, worst_picture: _Small, worst: ThumbnailCheck) -> int | None:
     """The frame elsewhere in the source that a thumbnail shows, where its own is unlike it."""
-    small = np.frombuffer(album, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
+    small = np.frombuffer(small_pictures, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
     pages = range(0, len(small), _SEARCHED_AT_ONCE)
-    found = [_differences(small[at : at + _SEARCHED_AT_ONCE], portrait) for at in pages]
+    found = [_differences(small[at : at + _SEARCHED_AT_ONCE], worst_picture) for at in pages]
     differences = np.concatenate(found)
     near = slice(max(0, worst.frame - _NEIGHBOURS), worst.frame + _NEIGHBOURS + 1)
     differences[near] = np.inf
@@ -111,9 +115,11 @@ def _other(album: bytearray, portrait: _Small, worst: Likeness) -> int | None:
     return best if differences[best] < worst.difference * _SHARE else None
 
 
-def _differences(album: _Small, portrait: _Small) -> NDArray[np.float64]:
+def _differences(small_pictures: _Small, worst_picture: _Small) -> NDArray[np.float64]:
     """Mean absolute differences of thumbnails (N, 144) to one of them (144)."""
-    means: NDArray[np.float64] = np.abs(album.astype(np.int16) - portrait).mean(axis=1)
+    means: NDArray[np.float64] = np.abs(small_pictures.astype(np.int16) - worst_picture).mean(
+        axis=1
+    )
     return means
 
 

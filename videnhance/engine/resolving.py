@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from videnhance.core import ClipInfo, InputError, Stage
 from videnhance.engine.look import LazyLook
 from videnhance.inference import Device, cards, plan_tile, weights
 from videnhance.inference.loading import is_path
+from videnhance.job import Settings
+from videnhance.options import refuse_ignored
 
 Downloading = Callable[[str, int, int | None], None]
 
@@ -19,48 +21,49 @@ _SCALE_OF_FILES = 2
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Settled stages, the clip after them, and their models' weights and tiles."""
+class ResolvedStages:
+    """ResolvedStages stages, the clip after them, and their models' weights and tiles."""
 
     stages: tuple[Stage, ...]
     clip: ClipInfo
     models: dict[str, dict[str, str]]
-    """The sha256 of every weight file, those of students included, by model and file name."""
+    """The sha256 of every weight file, by model and file name."""
     tiles: dict[str, int]
     """Sides of the tiles that fit into the memory free now; none for whole frames."""
     found: dict[str, str]
     """What was decided by looking at the recording, and why, by option."""
 
 
-def settle(
-    stages: Sequence[Stage],
+def resolve_stages(
+    settings: Settings,
     clip: ClipInfo,
     device: Device,
     look: LazyLook,
     downloading: Downloading | None = None,
-) -> Settled:
-    """Settle stages for a clip on a device; missing weights are downloaded.
+) -> ResolvedStages:
+    """Resolve what was asked for, for a clip on a device; missing weights are downloaded.
 
-    `look` shows frames of the recording to stages that ask for them. Raises UsageError, InputError
-    or ResourceError.
+    Stages with nothing to do are left out. `look` shows frames of the recording to stages that ask
+    for them. Raises UsageError, InputError or ResourceError.
     """
-    settled = []
+    stages: list[Stage] = []
     models: dict[str, dict[str, str]] = {}
     tiles: dict[str, int] = {}
-    for stage in stages:
-        stage = stage.settle(clip, device.kind, look)
-        settled.append(stage)
+    for asked in settings.stages:
+        stage = asked.resolve(clip, device.kind, look)
+        refuse_ignored(asked, stage, settings.given.get(stage.name, ()))
+        if not stage.on(clip):
+            continue
+        stages.append(stage)
         after = stage.output(clip)
         for model in stage.models(clip):
             models[model] = _digests(model, downloading)
-            if model in stage.students(clip):
-                models[model] |= _student_digest(model)
             width, height = _largest_input(model, clip, after)
             tile = plan_tile(model, width, height, device=device)
             if tile is not None:
                 tiles[model] = tile
         clip = after
-    return Settled(tuple(settled), clip, models, tiles, dict(look.reasons))
+    return ResolvedStages(tuple(stages), clip, models, tiles, dict(look.reasons))
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:
@@ -84,10 +87,3 @@ def _digests(model: str, downloading: Downloading | None) -> dict[str, str]:
     if path.suffix.lower() == ".param":
         files.append(path.with_suffix(".bin"))
     return {file.name: weights.sha256(file) for file in files if file.is_file()}
-
-
-def _student_digest(model: str) -> dict[str, str]:
-    """That of the file that travels with the package; none where the model has no student."""
-    student = None if is_path(model) else cards.resolve(model).student
-    # Loading refuses a file of another digest than the card's.
-    return {Path(student.file).name: student.sha256} if student else {}

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from videnhance.core import Image, OutOfMemory, ResourceError, VidenhanceError
-from videnhance.inference.network import Network
+from videnhance.inference.backend import Backend
+from videnhance.inference.cards import INPUTS
 from videnhance.inference.tiling import run_tiled, smallest_tile
 
 _BLACK = 1 / 512
@@ -17,28 +18,30 @@ _LEAST = 8
 """Sides below this are padded by repeating the edge."""
 
 
-class Enlarger:
-    """Implements `core.Model` over a `Network`."""
+class TiledNetwork:
+    """Implements `core.Network` over a `Backend`."""
 
     def __init__(
         self,
         model_id: str,
-        network: Network,
+        backend: Backend,
         *,
+        inputs: tuple[str, ...] = ("picture",),
         halo: int,
-        reach: int | None = None,
-        faithful: bool = False,
+        receptive_field: int | None = None,
+        psnr_oriented: bool = False,
         tile: int | None = None,
         warn: Callable[[str], None],
     ) -> None:
-        """`reach` is the halo where None; `tile` is the side of the tiles in input pixels, None to
-        take images whole.
+        """`inputs` are those of the card; `receptive_field` is the halo where None; `tile` is the
+        side of the tiles in input pixels, None to take images whole.
         """
         self._id = model_id
-        self._network = network
+        self._backend = backend
+        self._channels = tuple(INPUTS[name] for name in inputs)
         self._halo = halo
-        self._reach = halo if reach is None else reach
-        self._faithful = faithful
+        self._receptive_field = halo if receptive_field is None else receptive_field
+        self._faithful = psnr_oriented
         self._tile = None if tile is None else max(tile, smallest_tile(halo))
         self._warn = warn
         self._lock = threading.Lock()
@@ -51,42 +54,40 @@ class Enlarger:
     @property
     def scale(self) -> int:
         """Output size over input size, per axis."""
-        return self._network.scale
+        return self._backend.scale
 
     @property
-    def reach(self) -> int:
-        """Input pixels around a part that it must see for 45 dB, see `core.Model`."""
-        return self._reach
+    def receptive_field(self) -> int:
+        """Margin in input pixels, see `core.Network`."""
+        return self._receptive_field
 
     @property
-    def faithful(self) -> bool:
-        """Whether it restores rather than invents."""
+    def psnr_oriented(self) -> bool:
+        """Whether it was trained for PSNR."""
         return self._faithful
 
     @property
     def workers(self) -> int:
         """How many calls at once use the device best."""
-        return self._network.workers
+        return self._backend.workers
 
-    @property
-    def batch(self) -> int:
-        """One: a batch may change the bits of its members."""
-        return 1
+    def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
+        """See `core.Network`. Raises VidenhanceError where a result is broken even in fp32."""
+        if tuple(len(array) for array in inputs) != self._channels:
+            given = [len(array) for array in inputs]
+            raise ValueError(f"{self._id} takes channels {self._channels}, not {given}")
+        return self._run(inputs[0] if len(inputs) == 1 else np.concatenate(inputs), restore)
 
-    def __call__(self, images: list[Image], restore: float = 1.0) -> list[Image]:
-        """See `core.Model`. Raises VidenhanceError where a result is broken even in fp32."""
-        return [self._enlarge(image, restore) for image in images]
-
-    def _enlarge(self, image: Image, restore: float) -> Image:
+    def _run(self, image: Image, restore: float) -> Image:
         height, width = image.shape[1:]
         if height < _LEAST or width < _LEAST:
             # Some layers treat images of one row or column as something else.
             missing = ((0, 0), (0, max(0, _LEAST - height)), (0, max(0, _LEAST - width)))
-            padded = self._enlarge(np.pad(image, missing, mode="edge"), restore)
+            padded = self._run(np.pad(image, missing, mode="edge"), restore)
             return np.ascontiguousarray(padded[:, : height * self.scale, : width * self.scale])
         result = self._fit(image, restore, precise=False)
         fault = _fault(image, result)
-        if fault and not self._network.exact:
+        if fault and not self._backend.exact:
             self._warn(
                 f"{self._id} gave {fault} in half precision; "
                 "the frames concerned are computed again in single precision."
@@ -105,9 +106,9 @@ class Enlarger:
             tile = self._tile
             try:
                 if tile is None or max(image.shape[1:]) <= tile:
-                    return self._network(image, precise=precise, restore=restore)
+                    return self._backend(image, precise=precise, restore=restore)
                 return run_tiled(
-                    lambda part: self._network(part, precise=precise, restore=restore),
+                    lambda part: self._backend(part, precise=precise, restore=restore),
                     image,
                     tile=tile,
                     halo=self._halo,

@@ -9,13 +9,13 @@ from videnhance.core import Frame, InputError, UsageError
 from videnhance.engine.plan import Plan
 from videnhance.engine.work import WorkFolder
 from videnhance.kernels.resize import resize
-from videnhance.media.assemble import Assembler, Part
+from videnhance.media.assemble import Assembler, SegmentFile
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.verify import MAY_BE_LET_GO, Check, rehearsal_faults
 
 
-def rehearse(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Check, ...]:
+def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Check, ...]:
     """Put one plainly enlarged frame and all streams' beginnings into the output's container.
 
     Returns the promises that cannot be kept and that the user agreed to let go. Raises UsageError
@@ -32,13 +32,13 @@ def rehearse(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Ch
     try:
         with SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder:
             encoder.write(frame)
-        assembler = Assembler(plan.source, work.rehearsal, job.muxer, job.dropped, stop)
-        part = Part(path, (frame.pts,), frame.duration, 0)
+        assembler = Assembler(plan.source, work.preflight, job.muxer, job.dropped, stop)
+        part = SegmentFile(path, (frame.pts,), frame.duration, 0)
         assembler.run([part], job.clip, plan.timeline.rate, only_beginning=True)
-        faults = rehearsal_faults(job.source, str(work.rehearsal), job.dropped)
+        faults = rehearsal_faults(job.source, str(work.preflight), job.dropped)
     finally:
         path.unlink(missing_ok=True)
-        work.rehearsal.unlink(missing_ok=True)
+        work.preflight.unlink(missing_ok=True)
     agreed = tuple(f for f in faults if job.drop_unsupported and f.promise in MAY_BE_LET_GO)
     refused = [f for f in faults if f not in agreed]
     if refused:
@@ -47,7 +47,7 @@ def rehearse(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Ch
         if all(check.promise in MAY_BE_LET_GO for check in refused):
             remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to let it go"
         raise UsageError(
-            f"{work.rehearsal.suffix} with {job.encoding.encoder} cannot keep everything "
+            f"{work.preflight.suffix} with {job.encoding.encoder} cannot keep everything "
             f"({what}); {remedy}."
         )
     return agreed

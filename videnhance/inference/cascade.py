@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from videnhance.core import Image, Model
+from videnhance.core import Image, Network
 from videnhance.kernels.resize import resize
 
 
-class Passes:
+class Cascade:
     """At least one network, the first given the image, the last giving the result."""
 
-    def __init__(self, networks: Sequence[Model], restore: float | None = None) -> None:
+    def __init__(self, networks: Sequence[Network], restore: float | None = None) -> None:
         """`restore` is what the first network's dial is set to, None where it has none. Later
         networks run at 0, so that what the first one left is kept."""
         self._earlier = networks[:-1]
@@ -23,25 +23,25 @@ class Passes:
         """What they enlarge by without any resizing."""
         self.workers = min(network.workers for network in networks)
         """How many calls at once use the device best."""
-        self.faithful = all(network.faithful for network in networks)
-        """Whether they restore rather than invent."""
-        self.reach = self._reach()
-        """Input pixels around a part that they must see for 45 dB, see `core.Model`."""
+        self.psnr_oriented = all(network.psnr_oriented for network in networks)
+        """Whether all were trained for PSNR."""
+        self.receptive_field = self._receptive_field()
+        """Margin in input pixels, see `core.Network`."""
 
-    def _reach(self) -> int:
-        reach, scale = 0, 1
+    def _receptive_field(self) -> int:
+        margin, scale = 0, 1
         for network in (*self._earlier, self._last):
-            reach += -(-network.reach // scale)
+            margin += -(-network.receptive_field // scale)
             scale *= network.scale
-        # Resizing before the last network, and after it, reaches a little further.
-        return reach + 1 + len(self._earlier)
+        # Resizing before the last network, and after it, adds a little.
+        return margin + 1 + len(self._earlier)
 
     def __call__(self, image: Image, height: int, width: int) -> Image:
         """Enlarge (3, H, W) within 0..1 to (3, height, width), which may overshoot a little."""
         for network, restore in zip(self._earlier, self._restore, strict=False):
-            image = network([image], restore)[0]
+            image = network(image, restore=restore)
         if self._earlier:
             # Brought to size before the last, so that its output fits exactly.
             last = self._last.scale
             image = resize(image, round(height / last), round(width / last)).clip(0, 1)
-        return resize(self._last([image], self._restore[-1])[0], height, width)
+        return resize(self._last(image, restore=self._restore[-1]), height, width)

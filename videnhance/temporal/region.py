@@ -9,7 +9,7 @@ from videnhance.kernels.motion import Floats
 
 
 @dataclass(frozen=True)
-class Part:
+class Region:
     """A rectangle of input pixels."""
 
     top: int
@@ -17,13 +17,13 @@ class Part:
     bottom: int
     right: int
 
-    def grown(self, by: int, height: int, width: int) -> Part:
+    def grown(self, by: int, height: int, width: int) -> Region:
         """With a margin, within the frame.
 
         Its sides are multiples of 4, or those of the frame: some networks take pixels in pairs, and
         the second of two does so after the first has enlarged by 1.5, say.
         """
-        return Part(
+        return Region(
             max(0, self.top - by) // 4 * 4,
             max(0, self.left - by) // 4 * 4,
             min(height, -(-(self.bottom + by) // 4) * 4),
@@ -45,9 +45,9 @@ class Part:
         """What is here of an input (3, H, W); a view."""
         return image[:, self.top : self.bottom, self.left : self.right]
 
-    def within(self, outer: Part) -> Part:
+    def within(self, outer: Region) -> Region:
         """The same rectangle, counted from the corner of one around it."""
-        return Part(
+        return Region(
             self.top - outer.top,
             self.left - outer.left,
             self.bottom - outer.top,
