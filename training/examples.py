@@ -73,7 +73,7 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
     `quality` is that of JPEG for the truth, and the rest is kept without loss; without it,
     nothing is compressed.
     """
-    from videnhance.inference.devices import usable_cores
+    from videnhance.inference.resources import usable_cores
 
     cv2.setNumThreads(1)
     jobs = [(request, number) for number in range(request.count)]

@@ -6,6 +6,12 @@ import torch
 from torch.nn import functional
 
 _LUMA = (0.299, 0.587, 0.114)
+_CODES = 219
+"""Code values of luma between black and white."""
+_SIDES = (17, 9, 5, 3)
+"""Taps of the windows at each scale."""
+_NEURAL = 2.0
+"""Variance of the eye's own noise, in code values squared."""
 
 
 def charbonnier(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -18,25 +24,37 @@ def spectrum(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return torch.fft.rfft2(made - wanted, norm="ortho").abs().mean()
 
 
-def structure(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """1 - SSIM of luma (Wang et al. 2004, with their Gaussian of 1.5 and constants).
+def information(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """1 - VIF of luma (Sheikh and Bovik 2006) over four scales, without reward for extra contrast.
 
-    A squared or absolute error makes detail that is half known half as strong. This one is least
-    where the detail made is as strong as the detail wanted.
+    Constants and scales are those of VMAF's VIF, the bound on the gain that of its NEG model. A
+    squared or absolute error makes detail that is half known half as strong; here it counts how
+    much of the wanted detail is there, and detail weaker than some code values does not count.
     """
-    weights = torch.tensor(_LUMA, device=made.device)[:, None, None]
-    x, y = ((image * weights).sum(1, keepdim=True) for image in (made, wanted))
-    taps = torch.exp(-(torch.arange(-5, 6, device=made.device) ** 2) / (2 * 1.5**2))
-    taps = taps / taps.sum()
-    moments = torch.cat([x, y, x * x, y * y, x * y], 1)
-    kernel = taps.expand(5, 1, 1, 11)
-    moments = functional.conv2d(moments, kernel, groups=5)
-    moments = functional.conv2d(moments, kernel.transpose(2, 3), groups=5)
-    mean_x, mean_y, xx, yy, xy = moments.unbind(1)
-    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
-    spread = xx - mean_x**2 + yy - mean_y**2
-    contrast = (2 * (xy - mean_x * mean_y) + 0.03**2) / (spread + 0.03**2)
-    return 1 - (luminance * contrast).mean()
+    weights = torch.tensor(_LUMA, device=made.device)[:, None, None] * _CODES
+    x, y = ((image * weights).sum(1, keepdim=True) for image in (wanted, made))
+    ratios = []
+    for number, side in enumerate(_SIDES):
+        if number:
+            x, y = (_blurred(plane, side)[:, :, ::2, ::2] for plane in (x, y))
+        moments = _blurred(torch.cat([x, y, x * x, y * y, x * y], 1), side)
+        mean_x, mean_y, xx, yy, xy = moments.unbind(1)
+        variance = (xx - mean_x**2).clamp(min=0)
+        shared = (xy - mean_x * mean_y).clamp(min=0)
+        gain = shared / (variance + 1e-4)
+        noise = (yy - mean_y**2 - gain * shared).clamp(min=0)
+        kept = torch.log1p(gain.clamp(max=1) ** 2 * variance / (noise + _NEURAL))
+        ratios.append(kept.sum() / (torch.log1p(variance / _NEURAL).sum() + 1e-4))
+    return 1 - torch.stack(ratios).mean()
+
+
+def _blurred(planes: torch.Tensor, side: int) -> torch.Tensor:
+    """Planes (N, C, H, W) under a Gaussian of `side` taps, without borders."""
+    taps = torch.arange(side, device=planes.device) - side // 2
+    taps = torch.exp(-(taps**2) / (2 * (side / 5) ** 2))
+    kernel = (taps / taps.sum()).expand(planes.shape[1], 1, 1, side)
+    planes = functional.conv2d(planes, kernel, groups=planes.shape[1])
+    return functional.conv2d(planes, kernel.transpose(2, 3), groups=planes.shape[1])
 
 
 def within(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -39,8 +39,8 @@ class Recipe:
     """Weight of the Charbonnier loss."""
     spectrum: float = 0.0
     """Weight of the mean distance in the spectrum."""
-    structure: float = 0.0
-    """Weight of 1 - SSIM."""
+    information: float = 0.0
+    """Weight of 1 - VIF."""
     adversarial: float = 0.0
     """Weight of the discriminator's judgement; 0 is none."""
     unshuffle: int = 2

@@ -80,8 +80,8 @@ class Training:
         loss = recipe.charbonnier * losses.charbonnier(made, batch.wanted)
         if recipe.spectrum:
             loss = loss + recipe.spectrum * losses.spectrum(made, batch.wanted)
-        if recipe.structure:
-            loss = loss + recipe.structure * losses.structure(made, batch.wanted)
+        if recipe.information:
+            loss = loss + recipe.information * losses.information(made, batch.wanted)
         if self.adversary:
             loss = loss + recipe.adversarial * self.adversary.loss(made)
         self.optimizer.zero_grad()

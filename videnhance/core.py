@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
@@ -114,8 +114,8 @@ class ClipInfo:
     """What a stage needs to know of a clip before its first frame.
 
     `rate` is a hint (average frames per second, None where nothing is known); the truth about time
-    is in each frame's `pts`. `width` and `height` are in stored samples, before rotation and
-    before the sample aspect ratio.
+    is in each frame's `pts`, which counts ticks of `time_base`. `width` and `height` are in stored
+    samples, before rotation and before the sample aspect ratio.
     """
 
     width: int
@@ -127,25 +127,46 @@ class ClipInfo:
     colour: Colour = Colour()
 
 
+class FrameKind(Enum):
+    """What a frame is to the one before."""
+
+    CUT = "cut"
+    """The first of a scene: nothing may reach across its beginning."""
+    FLASH = "flash"
+    """For a frame or two something else: it stands alone, and the next goes on from before it."""
+    REPEAT = "repeat"
+    """It shows what the one before shows."""
+    PLAIN = "plain"
+
+
 @dataclass(frozen=True, repr=False)
 class Frame:
     """One decoded picture and its place in time.
 
     `data` has shape (3, H, W), float32 RGB (transfer-encoded, not linear), nominally 0..1.
-    `pts` and `duration` count ticks of the source's own time base; 0 is an unknown duration.
-    `scene_start` says that temporal state must not reach across this frame's beginning.
+    `pts` and `duration` count ticks of the job's time base; 0 is an unknown duration. `source` is
+    the number of the source frame that it shows, in the order of presentation from 0. `kind` and
+    `noise`, the standard deviation of the scene's luma noise on the scale of 0..1, are found once,
+    in front of the first stage, if a stage asks for it (`Stage.scans`).
     """
 
     data: Image
     pts: int
     duration: int = 0
-    scene_start: bool = False
+    source: int = 0
+    kind: FrameKind = FrameKind.PLAIN
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or self.data.shape[0] != 3:
             raise ValueError(f"data must have shape (3, H, W), got {self.data.shape}")
         if self.data.dtype != "float32":
             raise ValueError(f"data must be float32, got {self.data.dtype}")
+
+    @property
+    def scene_start(self) -> bool:
+        """Whether temporal state must not reach across this frame's beginning."""
+        return self.kind is FrameKind.CUT
 
     @property
     def height(self) -> int:
@@ -158,7 +179,25 @@ class Frame:
         return int(self.data.shape[2])
 
     def __repr__(self) -> str:
-        return f"Frame(pts={self.pts}, {self.width}x{self.height}, scene_start={self.scene_start})"
+        return f"Frame(pts={self.pts}, {self.width}x{self.height}, {self.kind.value})"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What becomes of the times of a stage's frames: `out` frames come of every `of` frames.
+
+    `ticks` is what the stage needs one tick of the time base divided into, so that the times which
+    it makes are exact.
+    """
+
+    out: int = 1
+    of: int = 1
+    ticks: int = 1
+
+    @property
+    def ratio(self) -> Fraction:
+        """Frames out for each frame in."""
+        return Fraction(self.out, self.of)
 
 
 @dataclass(frozen=True)
@@ -285,11 +324,13 @@ class Look(Protocol):
         ...
 
 
-class Stage(Protocol):
+@dataclass(frozen=True)
+class Stage:
     """One step of the chain: a frozen dataclass whose fields are its options.
 
     `run` is a generator; its local variables are the only state, so nothing leaks from one
-    clip to the next.
+    clip to the next. All else has a default that fits a stage which looks at each frame alone.
+    What is asked of a stage is asked of a resolved one, `resolve` excepted.
     """
 
     name: ClassVar[str]
@@ -298,20 +339,30 @@ class Stage(Protocol):
     """What its flags begin with, e.g. "denoise-"; empty for the stage the program is named for."""
 
     @property
+    def scans(self) -> bool:
+        """Whether it uses the `kind` and `noise` of frames."""
+        return False
+
+    @property
+    def timing(self) -> Timing:
+        """What it makes of the times of its frames."""
+        return Timing()
+
+    @property
     def lookahead(self) -> int:
-        """Frames it must see after frame n before n can leave; asked of a resolved stage."""
-        ...
+        """Frames it must see after frame n before n can leave."""
+        return 0
 
     @property
     def preroll(self) -> int:
-        """Frames before a segment's start that brings its state to what an uncut run has."""
-        ...
+        """Frames before a segment's start after which its state is what an uncut run has."""
+        return 0
 
     @property
     def postroll(self) -> int:
         """Frames after a segment's end that it wants to see, so that the segment's last frames
         are what an uncut run has."""
-        ...
+        return 0
 
     def resolve(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with everything decided that was left to the program.
@@ -320,24 +371,28 @@ class Stage(Protocol):
         a stage that needs none of them does not ask, and nothing is decoded. Raises UsageError
         for options that this clip cannot meet.
         """
-        ...
+        return self
 
     def on(self, clip: ClipInfo) -> bool:
-        """Whether a resolved stage changes anything; one that does not is left out of the job."""
-        ...
+        """Whether it changes anything; a stage that does not is left out of the job."""
+        return True
 
     def output(self, clip: ClipInfo) -> ClipInfo:
-        """What becomes of size and rate, of a resolved stage."""
-        ...
+        """What becomes of size and rate."""
+        return clip
 
     def models(self, clip: ClipInfo) -> tuple[str, ...]:
         """Cards (or paths) of the networks it will load, so that weights are checked before work
         begins."""
-        ...
+        return ()
 
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
-        """Turn frames into frames, lazily and in order; `clip` describes what comes in."""
-        ...
+        """Turn frames into frames, lazily and in order; `clip` describes what comes in.
+
+        A frame that is made anew keeps the `source` of the frame that it shows: `replace(frame,
+        data=…)` sees to that.
+        """
+        raise NotImplementedError
 
 
 Options: TypeAlias = dict[str, Any]

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,10 @@ class Job:
     encoding: Encoding
     clip: ClipInfo
     """What goes into the encoder."""
+    ticks: int
+    """How many ticks of the job's time base make one of the source's."""
+    rate: Fraction
+    """Average frames per second of the output: a hint for the encoder."""
     models: Mapping[str, Mapping[str, str]]
     """The sha256 of every weight file, by model and file name."""
     tiles: Mapping[str, int]
@@ -126,6 +131,7 @@ class Job:
                 "drop_unsupported": self.drop_unsupported,
                 "width": self.clip.width, "height": self.clip.height,
             },
+            "time": {"ticks": self.ticks, "rate": str(self.rate)},
             "device": {"kind": self.device, "tiles": dict(self.tiles)},
             **{stage.name: _set(in_use(stage)) for stage in self.stages},
             "found": dict(self.found),
@@ -139,6 +145,10 @@ class Job:
             "models": {model: dict(files) for model, files in self.models.items()},
             "segments": [_set(dataclasses.asdict(segment)) for segment in self.segments],
         }  # fmt: skip
+
+    def entering(self, source: ClipInfo) -> ClipInfo:
+        """What goes into the first stage: the source in the job's time base."""
+        return dataclasses.replace(source, time_base=source.time_base / self.ticks)
 
     def with_tiles(self, tiles: Mapping[str, int]) -> Job:
         """The same job with the tiles of the run that began it."""
@@ -170,7 +180,11 @@ def read_saved(path: Path) -> dict[str, Any] | None:
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as TOML can hold them: it has no null, so what is not set is left out."""
-    return {name: value for name, value in values.items() if value is not None}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _different(old: Any, new: Any, name: str) -> list[str]:

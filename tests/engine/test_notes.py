@@ -18,6 +18,7 @@ import pytest
 from videnhance.core import ClipInfo, Frame, Interrupted, Runtime
 from videnhance.engine import Event, Progress, enhance, enhance_frames, preview
 from videnhance.engine.notes import Notebook, Notes
+from videnhance.engine.windows import most_ahead
 from videnhance.media import timeline
 from videnhance.pipeline import Stop
 from videnhance.stages import Upscale
@@ -64,6 +65,7 @@ def _mean(self: Upscale, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -
 def temporal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stage of the program looks at the frames around each, in segments of a second."""
     monkeypatch.setattr(Upscale, "run", _mean)
+    monkeypatch.setattr(Upscale, "on", lambda self, clip: True)
     monkeypatch.setattr(Upscale, "lookahead", _AFTER)
     monkeypatch.setattr(Upscale, "preroll", _BEFORE)
     monkeypatch.setattr(Upscale, "postroll", _AFTER)
@@ -148,7 +150,7 @@ def test_a_manifest_without_notes_is_made_again(source: Path, tmp_path: Path) ->
 @pytest.mark.usefixtures("temporal")
 def test_a_preview_counts_the_margins(source: Path, tmp_path: Path) -> None:
     found = preview(source, tmp_path / "out.mkv", **_OPTIONS)
-    ahead = sum(stage.lookahead for stage in found.plan.job.stages)
+    ahead = most_ahead(found.plan.job.stages)
     assert found.measured == 12 + ahead
     borders = len(found.plan.timeline.segments) - 1
     assert borders >= 2
@@ -189,21 +191,6 @@ def test_the_order_of_threads_makes_no_difference() -> None:
         assert book.take(lambda pts: True) == Notes()
     assert all(notes == taken[0] for notes in taken)
     assert [pts for pts, _ in taken[0].records["r"]] == sorted(p for p, _ in amounts if p > 2)
-
-
-def test_a_segment_tells_of_the_frame_behind_it_what_the_next_does_not() -> None:
-    book = Notebook()
-    parts = []
-    for own, seen in ((range(3), range(4)), (range(3, 6), range(3, 7)), (range(6, 9), range(7, 9))):
-        for pts in seen:
-            book.count("c", pts, 1)
-            book.record("r", pts, own[0])
-        parts.append(book.take(own.__contains__, own.stop))
-    joined = Notes.joined(parts)
-    assert joined.counts["c"] == 3 + 3 + 2
-    assert joined.records["r"] == (
-        (0, 0), (1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 3), (7, 6), (8, 6),
-    )  # fmt: skip
 
 
 def test_a_name_is_either_counted_or_recorded() -> None:

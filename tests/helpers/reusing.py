@@ -15,7 +15,7 @@ from videnhance.kernels.resize import resize
 from videnhance.temporal.control import DISTANCES
 from videnhance.temporal.fill import Made, Networks
 from videnhance.temporal.reuse import Reuse
-from videnhance.temporal.scenes import Seen, scenes
+from videnhance.temporal.scenes import Seen, scan, seen
 
 Clip = Callable[..., list[Frame]]
 View = Callable[..., Image]
@@ -67,14 +67,14 @@ def run(
     workers: int = 1,
 ) -> Iterator[tuple[Seen, Made]]:
     reuse = Reuse(Networks(network, draft, SCALE, REACH, psnr_oriented), quality, longest)
-    done = mapped(called, reuse.tasks(scenes(iter(frames)), workers))
+    done = mapped(called, reuse.tasks(seen(scan(iter(frames))), workers))
     return (made for made in done if made is not None)
 
 
 def counted(frames: list[Frame], **options: Any) -> tuple[list[tuple[Seen, Made]], Counting]:
     network = Counting(options.pop("network", inventive))
     made = list(run(frames, network, **options))
-    assert all(seen.frame is frame for (seen, _), frame in zip(made, frames, strict=True))
+    assert all(now.frame.data is frame.data for (now, _), frame in zip(made, frames, strict=True))
     assert sum(one.cost.pixels for _, one in made) == network.pixels
     return made, network
 

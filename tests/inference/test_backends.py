@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 
 from videnhance.core import InputError, UsageError
-from videnhance.inference import CPU, Device, load_network, plan_tile, select_device, weights
+from videnhance.inference import (
+    CPU,
+    Device,
+    Resources,
+    load_network,
+    plan_tile,
+    select_device,
+    weights,
+)
 from videnhance.inference.cards import all_cards
 from videnhance.inference.ncnn_backend import NcnnNetwork
 from videnhance.inference.ncnn_file import read_ncnn
 
 SHIPPED = [name for name, card in all_cards().items() if card.package]
+
+ENOUGH = Resources(threads=2, memory=8 << 30)
 
 
 def picture(height=24, width=24):
@@ -132,7 +142,7 @@ def test_vulkan_agrees_with_the_cpu(tmp_path):
     assert not on_gpu.exact
     assert np.abs(on_gpu(image) - on_cpu).max() < 0.02
     assert np.abs(on_gpu(image, precise=True) - on_cpu).max() < 1e-4
-    assert plan_tile(str(param), 64, 48, device=device) is None
+    assert plan_tile(str(param), 64, 48, device=device, resources=ENOUGH) is None
 
 
 def test_results_do_not_depend_on_what_runs_beside():
@@ -257,10 +267,12 @@ def test_a_missing_file_or_half_is_named(tmp_path):
 
 
 def test_the_plan_loads_nothing_and_knows_paths(tmp_path):
-    assert plan_tile("realesr-animevideov3", 64, 48, device=CPU, scale=2) is None
-    assert plan_tile(str(tmp_path / "own.pth"), 20000, 20000, device=CPU) is not None
+    assert plan_tile("realesr-animevideov3", 64, 48, device=CPU, resources=ENOUGH) is None
+    assert (
+        plan_tile(str(tmp_path / "own.pth"), 20000, 20000, device=CPU, resources=ENOUGH) is not None
+    )
     with pytest.raises(UsageError):
-        plan_tile("no such model", 64, 48, device=CPU)
+        plan_tile("no such model", 64, 48, device=CPU, resources=ENOUGH)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space limits are Linux's")

@@ -60,12 +60,19 @@ def test_without_a_driver_torch_is_not_asked(monkeypatch):
 def test_importing_the_package_loads_nothing_heavy():
     modules = ", ".join(
         f"videnhance.inference.{name}"
-        for name in ("ncnn_backend", "torch_backend", "loading", "runtime", "enlarger", "tiling")
+        for name in (
+            "ncnn_backend",
+            "torch_backend",
+            "loading",
+            "runtime",
+            "tiled_network",
+            "tiling",
+        )
     )
     code = (
         f"import sys, {modules}\n"
-        "from videnhance.inference import plan_tile, CPU\n"
-        "plan_tile('realesrgan-x4plus', 640, 480, device=CPU)\n"
+        "from videnhance.inference import plan_tile, CPU, Resources\n"
+        "plan_tile('realesrgan-x4plus', 640, 480, device=CPU, resources=Resources.of_machine())\n"
         "heavy = {'torch', 'ncnn', 'spandrel', 'kornia', 'cv2', 'av'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

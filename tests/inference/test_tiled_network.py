@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videnhance.core import OutOfMemory, ResourceError, VidenhanceError
-from videnhance.inference import tiling
+from videnhance.inference.resources import free_memory
 from videnhance.inference.tiled_network import TiledNetwork
 from videnhance.inference.tiling import FEATHER, run_tiled, smallest_tile, tile_for
 
@@ -191,4 +191,4 @@ def test_more_memory_never_means_smaller_tiles():
 
 
 def test_free_memory_is_a_plausible_number():
-    assert 1 << 20 < tiling.free_memory() < 1 << 50
+    assert 1 << 20 < free_memory() < 1 << 50

@@ -73,7 +73,15 @@ def _through(
         with SegmentEncoder(path, encoding, clip, line.rate) as encoder:
             for frame in frames[start:end]:
                 encoder.write(frame)
-        parts.append(SegmentFile(path, tuple(encoder.pts), encoder.last_duration, encoder.delay))
+        parts.append(
+            SegmentFile(
+                path,
+                tuple(encoder.pts),
+                tuple(encoder.sources),
+                encoder.last_duration,
+                encoder.delay,
+            )
+        )
     Assembler(source, output, container_format(output)).run(parts, clip, line.rate)
     return verify(source.path, str(output)), parts
 
@@ -170,7 +178,7 @@ def test_decoding_times_rise_and_come_before_the_frames(
             for _ in range(count):
                 pts.append(at)
                 at += dice.randrange(17, 500)  # more than a millisecond
-            parts.append(SegmentFile(path, tuple(pts), 40, delay))
+            parts.append(SegmentFile(path, tuple(pts), (0,) * len(pts), 40, delay))
         output = Path(folder) / f"out{suffix}"
         clip = shuffled_source.clip
         Assembler(shuffled_source, output, container_format(output)).run(parts, clip, Fraction(25))

@@ -15,6 +15,7 @@ import pytest
 from videnhance.core import UsageError
 from videnhance.engine import enhance
 from videnhance.media.content import Copy, Times
+from videnhance.media.declaration import TAG, Declaration
 from videnhance.media.verify import verify
 
 _H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -38,8 +39,8 @@ def rich(ffmpeg: Any) -> Path:
     return found
 
 
-def _broken(source: Path, output: Path, dropped: tuple[int, ...] = ()) -> list[str]:
-    return [check.promise for check in verify(str(source), str(output), dropped=dropped).broken]
+def _broken(source: Path, output: Path) -> list[str]:
+    return [check.promise for check in verify(str(source), str(output)).broken]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +73,16 @@ def test_a_dropped_file_excuses_no_other(
 ) -> None:
     output = tmp_path / "out.mkv"
     place = {"a.ttf": 1, "b.ttf": 0}[kept]
-    ffmpeg.run("-i", rich, "-map", "0", "-map", f"-0:t:{place}", "-c", "copy",
-               "-default_mode", "passthrough", output)  # fmt: skip
-    assert _broken(rich, output, dropped=(4,)) == broken
-    assert _broken(rich, output, dropped=(3, 4)) == ["attachments"]
+
+    def made(*dropped: int) -> list[str]:
+        tag = f"{TAG}={Declaration(dropped).text()}"
+        ffmpeg.run("-i", rich, "-map", "0", "-map", f"-0:t:{place}", "-c", "copy", "-metadata",
+                   tag, "-default_mode", "passthrough", output)  # fmt: skip
+        return _broken(rich, output)
+
+    assert made(4) == broken
+    assert made(3, 4) == ["attachments"]
+    assert made() == ["attachments"]
 
 
 def test_quicktime_spells_its_keys_its_own_way(ffmpeg: Any, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from videnhance.core import ClipInfo, Frame, Image, Map, Network, Runtime, Stage
+from videnhance.core import ClipInfo, Frame, FrameKind, Image, Map, Network, Runtime, Stage
+from videnhance.engine.chain import chain
 from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
@@ -107,7 +108,7 @@ def resolved(stage: Make) -> Stage:
 
 
 def run(stage: Stage, frames: Iterable[Frame], rt: Runtime | None = None) -> list[Frame]:
-    return list(stage.run(iter(frames), CLIP, rt or PlainRuntime()))
+    return list(chain(iter(frames), CLIP, [stage], rt or PlainRuntime()))
 
 
 def same(a: list[Frame], b: list[Frame]) -> bool:
@@ -270,7 +271,10 @@ def test_after_a_cut_it_starts_afresh(stage: Make) -> None:
     step = resolved(stage)
     before, after = clip_of(5), clip_of(5, seed=4)
     later = before[-1].pts + 1000
-    after = [replace(f, pts=f.pts + later, scene_start=i == 0) for i, f in enumerate(after)]
+    after = [
+        replace(f, pts=f.pts + later, kind=FrameKind.PLAIN if i else FrameKind.CUT)
+        for i, f in enumerate(after)
+    ]
     cut, fresh = run(step, [*before, *after]), run(step, after)
     assert same(cut[-len(fresh) :], fresh)
 

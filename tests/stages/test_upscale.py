@@ -225,13 +225,13 @@ def test_only_the_first_pass_restores() -> None:
 
 
 def test_what_is_neither_enlarged_nor_restored_passes_untouched() -> None:
-    for ignored in ({"temporal": "steady"}, {"reuse_quality": 46.0}):
-        with pytest.raises(UsageError, match="--restore 0 at the source's size"):
-            Upscale(model="live", scale=1, restore=0.0, **ignored).resolve(  # type: ignore[arg-type]
-                CLIP, "cpu", LazyLook()
-            )
+    with pytest.raises(UsageError, match="--restore 0 at the source's size"):
+        Upscale(model="live", scale=1, restore=0.0, temporal="steady").resolve(
+            CLIP, "cpu", LazyLook()
+        )
     stage = Upscale(model="live", scale=1, restore=0.0)
     assert stage.resolve(CLIP, "cpu", LazyLook()).models(CLIP) == ()
+    assert not stage.resolve(CLIP, "cpu", LazyLook()).on(CLIP)
     frame = _frame(-0.1, 1.1)
     assert (_enlarged(stage, frame) == frame.data).all()
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
-from videnhance.core import Frame, Image
+from videnhance.core import Frame, FrameKind, Image
 
 View: TypeAlias = Callable[..., Image]
 Clip: TypeAlias = Callable[..., list[Frame]]
@@ -48,7 +48,12 @@ def clip() -> Clip:
     def framed(images: Iterable[Image], starts: Iterable[int] = ()) -> list[Frame]:
         begins = set(starts)
         return [
-            Frame(image, 1000 + 40 * number, 40, scene_start=number in begins)
+            Frame(
+                image,
+                1000 + 40 * number,
+                40,
+                kind=FrameKind.CUT if number in begins else FrameKind.PLAIN,
+            )
             for number, image in enumerate(images)
         ]
 

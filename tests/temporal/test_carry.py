@@ -17,7 +17,7 @@ from videnhance.temporal.fill import Networks, smoothed_reference
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.region import Region
-from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown
 from videnhance.temporal.strength import detail_strength
 
@@ -28,7 +28,7 @@ _WHOLE = Region(0, 0, _HEIGHT, _WIDTH)
 
 
 def seen(image: Image, sigma: float = 0.0) -> Seen:
-    return Seen(Frame(image, 0), luma(image), Kind.PLAIN, sigma)
+    return Seen.of(Frame(image, 0, noise=sigma))
 
 
 def network(image: Image) -> Floats:
@@ -147,7 +147,7 @@ def test_what_two_frames_have_in_common_is_known(view: View) -> None:
 def test_fine_detail_gets_the_anchors_strength(
     view: View, drafted: bool, least: float, most: float
 ) -> None:
-    image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
+    image = (view() + noisy((_HEIGHT, _WIDTH), 0.01)).clip(0, 1)
     wanted = network(image)
     plain = stretched(interleaved(image), 144, 192)
     references = (reference(image), reference(image))

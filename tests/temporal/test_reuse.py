@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -23,14 +24,14 @@ from reusing import (
     run,
 )
 
-from videnhance.core import Image
-from videnhance.kernels.motion import Floats, interleaved, luma, planar
+from videnhance.core import FrameKind, Image
+from videnhance.kernels.motion import Floats, interleaved, planar
 from videnhance.temporal import fill
 from videnhance.temporal.carry import mean_square
 from videnhance.temporal.fill import Networks
 from videnhance.temporal.region import Region
 from videnhance.temporal.reuse import Reuse
-from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import recompute, tile_means
 
 
@@ -181,7 +182,7 @@ def test_a_frame_computed_wholly_is_the_networks_own(view: View, clip: Clip) -> 
         return image
 
     frames = [
-        Seen(frame, luma(frame.data), Kind.PLAIN if t else Kind.CUT, 0.0)
+        Seen.of(replace(frame, kind=FrameKind.PLAIN if t else FrameKind.CUT))
         for t, frame in enumerate(clip(map(shot, range(3))))
     ]
     reuse = Reuse(Networks(inventive, plainly, SCALE, REACH), 42.0)
@@ -224,7 +225,7 @@ def test_of_a_faithful_network_little_is_lost(view: View, clip: Clip) -> None:
 def test_nothing_is_seen_across_a_cut(view: View, clip: Clip) -> None:
     frames = clip(view(2 * t, seed=t // 20) for t in range(40))
     both, fresh = list(run(frames)), list(run(frames[20:]))
-    assert both[20][0].kind is Kind.CUT
+    assert both[20][0].kind is FrameKind.CUT
     assert np.array_equal(both[20][1].result, interleaved(inventive(frames[20].data)))
     assert np.array_equal(both[20][1].result, fresh[0][1].result)
     assert np.array_equal(both[19][1].result, list(run(frames[:20]))[-1][1].result)
@@ -234,7 +235,7 @@ def test_a_flash_is_the_networks_own_and_carries_nothing(view: View, clip: Clip)
     images = [view(t) for t in range(20)]
     images[9] = view(seed=5)
     made, _ = counted(clip(images))
-    assert made[9][0].kind is Kind.FLASH
+    assert made[9][0].kind is FrameKind.FLASH
     found = errors(made, inventive)
     assert found[9] == 0
     assert max(found) < 10**-4.15

@@ -16,9 +16,9 @@ from reusing import (
     whole,
 )
 
+from videnhance.core import FrameKind
 from videnhance.kernels.motion import interleaved
 from videnhance.temporal.control import DISTANCES
-from videnhance.temporal.scenes import Kind
 
 
 def test_repeats_cost_nothing(view: View, clip: Clip) -> None:
@@ -43,7 +43,7 @@ def test_a_still_costs_a_frame_in_thirty_two(view: View, clip: Clip) -> None:
     still = view(size=size)
     frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 16 + 4 * 32))
     made, network = counted(frames)
-    assert all(seen.kind is Kind.PLAIN for seen, _ in made[1:])
+    assert all(seen.kind is FrameKind.PLAIN for seen, _ in made[1:])
     assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 4, abs=1)
     assert DISTANCES[-1] == 32
     # What else it sees are audits: a tile of three frames in ten.
@@ -61,7 +61,9 @@ def test_what_cannot_be_foreseen_costs_hardly_more_than_every_frame(clip: Clip, 
     images = many if scene == "many" else grainy(80)
     frames = clip(images)
     made, network = counted(frames, network=fond)
-    assert [seen.kind for seen, _ in made[1:]].count(Kind.CUT) == (39 if scene == "many" else 0)
+    assert [seen.kind for seen, _ in made[1:]].count(FrameKind.CUT) == (
+        39 if scene == "many" else 0
+    )
     assert 0.9 < network.pixels / (len(frames) * 48 * 64) <= 1.05
 
 

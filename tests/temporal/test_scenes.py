@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videnhance.core import Frame, Image
-from videnhance.temporal.scenes import LONGEST_FLASH, Kind, faded, scenes
+from videnhance.core import Frame, FrameKind, Image
+from videnhance.temporal.scenes import LONGEST_FLASH, faded, scan, seen
 
 Clip = Callable[..., list[Frame]]
 View = Callable[..., Image]
@@ -20,7 +20,7 @@ View = Callable[..., Image]
 
 def kinds(frames: Iterable[Frame]) -> str:
     """One letter for each frame: cut, flash, repeat, plain."""
-    return "".join(seen.kind.value[0] for seen in scenes(iter(frames)))
+    return "".join(seen.kind.value[0] for seen in scan(iter(frames)))
 
 
 def noisy(image: Image, sigma: float, seed: int) -> Image:
@@ -181,8 +181,8 @@ def test_what_changes_slowly_is_not_swallowed(
     true = [view(motion * t) + np.float32(light * t / 255) for t in range(60)]
     shown, furthest, repeats = true[0], 0.0, 0
     noise = (noisy(image, sigma, t) if sigma else image for t, image in enumerate(true))
-    for seen, image in zip(scenes(iter(clip(noise))), true, strict=True):
-        if seen.kind is Kind.REPEAT:
+    for now, image in zip(scan(iter(clip(noise))), true, strict=True):
+        if now.kind is FrameKind.REPEAT:
             repeats += 1
         else:
             shown = image
@@ -194,17 +194,17 @@ def test_what_changes_slowly_is_not_swallowed(
 
 def test_the_noise_of_a_scene_is_known_and_forgotten_after_it(view: View, clip: Clip) -> None:
     shots = [noisy(view(t, seed=t // 9), (2 + 3 * (t // 9)) / 255, t) for t in range(18)]
-    found = list(scenes(iter(clip(shots))))
+    found = list(scan(iter(clip(shots))))
     grey = np.sqrt(0.2126**2 + 0.7152**2 + 0.0722**2)  # of independent channels
-    assert found[8].sigma == pytest.approx(2 / 255 * grey, rel=0.2)
-    assert found[9].kind is Kind.CUT
-    assert found[9].sigma == 0
-    assert found[17].sigma == pytest.approx(5 / 255 * grey, rel=0.2)
+    assert found[8].noise == pytest.approx(2 / 255 * grey, rel=0.2)
+    assert found[9].kind is FrameKind.CUT
+    assert found[9].noise == 0
+    assert found[17].noise == pytest.approx(5 / 255 * grey, rel=0.2)
 
 
 def test_luma_is_of_what_can_be_shown(clip: Clip) -> None:
-    (seen,) = scenes(iter(clip([np.full((3, 4, 6), 1.4, np.float32)])))
-    assert np.allclose(seen.luma, 1)
+    (now,) = seen(scan(iter(clip([np.full((3, 4, 6), 1.4, np.float32)]))))
+    assert np.allclose(now.luma, 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -212,10 +212,9 @@ def test_luma_is_of_what_can_be_shown(clip: Clip) -> None:
 def test_short_streams_of_any_size_pass(clip: Clip, count: int, size: tuple[int, int]) -> None:
     dice = np.random.default_rng(0)
     frames = clip(dice.random((3, *size), np.float32) for _ in range(count))
-    found = list(scenes(iter(frames)))
-    assert [seen.frame for seen in found] == frames
-    assert all(seen.luma.shape == size for seen in found)
-    assert [seen.kind for seen in found[:1]] == [Kind.CUT] * min(count, 1)
+    found = list(scan(iter(frames)))
+    assert all(now.data is frame.data for now, frame in zip(found, frames, strict=True))
+    assert [seen.kind for seen in found[:1]] == [FrameKind.CUT] * min(count, 1)
 
 
 @settings(
@@ -242,12 +241,12 @@ def test_every_frame_comes_once_in_order_and_little_is_read_ahead(
             yield frame
 
     found = []
-    for seen in scenes(source()):
-        found.append(seen)
+    for now in scan(source()):
+        found.append(now)
         assert read <= len(found) + LONGEST_FLASH
     assert len(found) == len(frames)
-    assert all(seen.frame is frame for seen, frame in zip(found, frames, strict=True))
-    assert all(found[t].kind is Kind.CUT for t in {0, *starts} if found)
+    assert all(now.data is frame.data for now, frame in zip(found, frames, strict=True))
+    assert all(found[t].kind is FrameKind.CUT for t in {0, *starts} if found)
 
 
 def test_a_fade_is_taken_out(view: View) -> None:

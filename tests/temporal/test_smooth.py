@@ -13,7 +13,7 @@ from videnhance.kernels.motion import Floats, interleaved, luma, luma_of
 from videnhance.kernels.resize import resize
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.region import Region
-from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown, smooth
 
 View = Callable[..., Image]
@@ -23,7 +23,7 @@ ALL = [(Region(0, 0, HEIGHT, WIDTH),) * 2]
 
 
 def seen(image: Image, sigma: float = 0.0) -> Seen:
-    return Seen(Frame(image, 0), luma(image), Kind.PLAIN, sigma)
+    return Seen.of(Frame(image, 0, noise=sigma))
 
 
 def network(image: Image) -> Floats:

@@ -11,8 +11,8 @@ import pytest
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import interleaved, planar
 from videnhance.kernels.resize import resize
-from videnhance.temporal.scenes import scenes
-from videnhance.temporal.steady import STRENGTHS, preroll, steadied
+from videnhance.temporal.scenes import scan, seen
+from videnhance.temporal.steady import STRENGTHS, filtered, preroll
 
 Clip = Callable[..., list[Frame]]
 View = Callable[..., Image]
@@ -37,11 +37,8 @@ def sharpened(frame: Frame) -> Image:
 
 
 def run(frames: list[Frame], strength: str = "normal", network: Network = sharpened) -> list[Image]:
-    items = (
-        (seen, network(seen.frame), plainly(seen.frame.data.clip(0, 1)))
-        for seen in scenes(iter(frames))
-    )
-    return [picture for _, picture in steadied(items, STRENGTHS[strength])]
+    items = ((now, network(now.frame), plainly(now.image)) for now in seen(scan(iter(frames))))
+    return [picture for _, picture in filtered(items, STRENGTHS[strength])]
 
 
 def noisy(image: Image, sigma: float, seed: int) -> Image:

@@ -48,8 +48,8 @@ def _versions() -> Iterable[tuple[str, str]]:
 
 
 def _devices() -> Iterable[tuple[str, str]]:
-    from videnhance.inference.devices import all_devices, usable_cores
-    from videnhance.inference.tiling import free_memory
+    from videnhance.inference.devices import all_devices
+    from videnhance.inference.resources import free_memory, usable_cores
 
     memory = f"{free_memory() / 2**30:.1f} GiB of memory free"
     for device, software in all_devices():

@@ -47,6 +47,14 @@ Overwrite = Annotated[
 DropUnsupported = Annotated[
     bool, typer.Option("--drop-unsupported", help="Leave out streams that OUTPUT cannot hold.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Threads that compute at once; all cores if not given."),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option(metavar="GIB", help="Memory to plan with; half of what is free if not given."),
+]
 Report = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write settings, proof and timings as JSON.")
 ]
@@ -69,6 +77,8 @@ def enhance(
     device: Device = "auto",
     overwrite: Overwrite = False,
     drop_unsupported: DropUnsupported = False,
+    threads: Threads = None,
+    memory: Memory = None,
     report: Report = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -91,6 +101,8 @@ def enhance(
         "device": device,
         "overwrite": overwrite,
         "drop_unsupported": drop_unsupported,
+        "threads": threads,
+        "memory": None if memory is None else int(memory * 2**30),
         "stop": stop,
         **options,
     }
@@ -116,7 +128,7 @@ def _check_together(given: dict[str, bool]) -> None:
 def _stopped(output: Path) -> str:
     from videnhance.engine.work import WorkFolder
 
-    work = WorkFolder(output)
+    work = WorkFolder.of(output)
     if work.holds_work:
         return f"Stopped; finished work is kept in {work.path}, the same command goes on from it."
     return "Stopped before anything was finished; the same command begins again."

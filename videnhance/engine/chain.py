@@ -6,23 +6,57 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from videnhance.core import ClipInfo, Frame, Image, Map, Network, Runtime, Stage, UsageError
+from videnhance.core import (
+    ClipInfo,
+    Frame,
+    FrameKind,
+    Image,
+    Map,
+    Network,
+    Runtime,
+    Stage,
+    UsageError,
+)
 from videnhance.engine.look import FRAMES, LazyLook, Peeked
 from videnhance.engine.resolving import resolve_stages
-from videnhance.inference import Device, load_network, select_device
+from videnhance.engine.windows import Borders, Window, scanned, windows
+from videnhance.inference import Device, Resources, load_network, select_device
 from videnhance.inference.runtime import JobRuntime, Sink
 from videnhance.job import settings, sort_options
 from videnhance.pipeline import Meter, Stop, Workers
+from videnhance.temporal.scenes import scan
 
 
 def chain(
-    frames: Iterator[Frame], clip: ClipInfo, stages: Sequence[Stage], rt: Runtime
+    frames: Iterator[Frame],
+    clip: ClipInfo,
+    stages: Sequence[Stage],
+    rt: Runtime,
+    borders: Borders | None = None,
 ) -> Iterator[Frame]:
-    """Send frames through resolved stages, lazily."""
-    for stage in stages:
+    """Send frames through resolved stages, lazily.
+
+    With `borders` each stage is given the frames that it needs around the segment and no others,
+    so that it never sees what the stage in front had not made as in an uncut run.
+    """
+    if scanned(stages):
+        frames = _reported(scan(frames), rt)
+    for stage, window in zip(stages, windows(stages), strict=False):
+        if borders:
+            frames = borders.trimmed(frames, window)
         frames = stage.run(frames, clip, rt)
         clip = stage.output(clip)
-    return frames
+    return borders.trimmed(frames, Window()) if borders else frames
+
+
+def _reported(frames: Iterator[Frame], rt: Runtime) -> Iterator[Frame]:
+    """The same, with cuts and repeats told to the report; a stream's first frame is no cut."""
+    for number, frame in enumerate(frames):
+        if frame.scene_start and number:
+            rt.record("cuts", frame.pts, 1.0)
+        if frame.kind is FrameKind.REPEAT:
+            rt.count("repeats", frame.pts)
+        yield frame
 
 
 def runtime(
@@ -31,11 +65,17 @@ def runtime(
     mapping: Map,
     warn: Callable[[str], None],
     notes: Sink | None = None,
+    threads: int | None = None,
 ) -> JobRuntime:
-    """What stages may ask of a job on that device; `tiles` are the sides by model."""
+    """What stages may ask of a job on that device; `tiles` are the sides by model.
+
+    `threads` is how many may compute at once, all cores where None.
+    """
 
     def load(model_id: str) -> Network:
-        return load_network(model_id, device=device, tile=tiles.get(model_id), warn=rt.warn)
+        return load_network(
+            model_id, device=device, tile=tiles.get(model_id), threads=threads, warn=rt.warn
+        )
 
     rt = JobRuntime(load=load, mapping=mapping, warn=warn, notes=notes)
     return rt
@@ -69,7 +109,8 @@ def enhance_frames(
         raise UsageError(f"Frames are not encoded here; leave out {names}.")
     peeked = Peeked(frames)
     look = LazyLook(lambda: _images(peeked.peek(FRAMES)))
-    resolved = resolve_stages(settings(preset, tables), clip, chosen, look)
+    resources = Resources.of_machine()
+    resolved = resolve_stages(settings(preset, tables), clip, chosen, resources, look)
     for name, text in resolved.found.items():
         found(name, text)
     workers = Workers("stages", Meter(), Stop())

@@ -7,29 +7,28 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from videnhance.core import InputError, ResourceError, UsageError, VerificationError
-from videnhance.engine.events import Event, Finished, Phase, Planned, Warned
+from videnhance.engine.events import Finished, Phase, Planned, Progress
 from videnhance.engine.notes import Notes
-from videnhance.engine.plan import Plan, check_output, make_plan
+from videnhance.engine.plan import Plan
 from videnhance.engine.preflight import preflight
+from videnhance.engine.request import Listener, Request, Teller
 from videnhance.engine.result import Result
-from videnhance.engine.segments import SegmentRunner
-from videnhance.engine.work import Finished as FinishedSegment
-from videnhance.engine.work import WorkFolder
-from videnhance.job import settings, sort_options
+from videnhance.engine.segments import Session, Speedometer, run_segment
+from videnhance.engine.work import FinishedSegment, WorkFolder
+from videnhance.job import Job
 from videnhance.media.assemble import Assembler
+from videnhance.media.declaration import Declaration, shown_frames
 from videnhance.media.encode import disk_error
 from videnhance.media.source import DecodeErrors, is_url
 from videnhance.media.verify import VerificationReport, verify
 from videnhance.pipeline import Meter, Producer, Stop
-
-Listener = Callable[[Event], None]
 
 
 def enhance(
@@ -41,115 +40,150 @@ def enhance(
     overwrite: bool = False,
     drop_unsupported: bool = False,
     report: str | Path | None = None,
+    threads: int | None = None,
+    memory: int | None = None,
     listener: Listener = lambda event: None,
     stop: Stop | None = None,
     **options: Any,
 ) -> Result:
     """Enhance one recording and prove the output against it.
 
-    `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and
-    of the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `listener`
-    hears of progress on the calling thread, of warnings on any. A run that was stopped or killed
-    goes on where it was when called again with the same arguments.
+    `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and of
+    the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `threads` are those
+    that compute at once, all cores where None; `memory` is how many bytes the job plans with, half
+    of the free ones where None. `listener` hears of progress on the calling thread, of warnings on
+    any. A run that was stopped or killed goes on where it was when called again with the same
+    arguments.
 
     Raises the subclass of VidenhanceError that fits: UsageError, InputError, VerificationError,
     ResourceError, Interrupted.
     """
     began = time.monotonic()
-    stop = stop or Stop()
-    source, output = str(source), Path(output)
-    wanted = settings(preset, sort_options(options))
-    check_output(source, output, overwrite)
-    _check_report(report, source, output)
-    work = WorkFolder(output)
+    stop, teller = stop or Stop(), Teller(listener)
+    request = Request.of(
+        source,
+        output,
+        options,
+        preset=preset,
+        device=device,
+        overwrite=overwrite,
+        drop_unsupported=drop_unsupported,
+        threads=threads,
+        memory=memory,
+    )
+    _check_report(report, request.source, request.output)
+    work = WorkFolder.of(request.output)
     with work.held():
-        path = source
-        if source == "-" or (not is_url(source) and Path(source).is_fifo()):
-            path = _spooled(source, work)
-        warnings: list[str] = []
-
-        def tell(event: Event) -> None:
-            if isinstance(event, Warned):
-                if event.message in warnings:
-                    return
-                warnings.append(event.message)
-            listener(event)
-
-        plan = make_plan(
-            path,
-            output,
-            wanted,
-            device_wish=device,
-            drop_unsupported=drop_unsupported,
-            downloading=DownloadNotice(tell),
-            stop=stop.check,
-        )
-        run = _Run(plan, work, tell, stop, overwrite)
-        result = run.execute(began, warnings)
+        path = request.source
+        if path == "-" or (not is_url(path) and Path(path).is_fifo()):
+            path = _spooled(path, work)
+        run = _Run(request, request.plan(path, teller, stop), work, teller, stop)
+        result = run.execute(began)
     listener(Finished(result))
     if report is not None:
         _write_report(Path(report), result)
     return result
 
 
+@dataclass(frozen=True)
+class _Made:
+    """All segments of a job in their order, and what this run did for them."""
+
+    segments: list[FinishedSegment]
+    computed: int
+    seconds: float
+    busy: dict[str, float]
+
+
 class _Run:
     """One pass over a planned job."""
 
     def __init__(
-        self, plan: Plan, work: WorkFolder, tell: Listener, stop: Stop, overwrite: bool
+        self, request: Request, plan: Plan, work: WorkFolder, teller: Teller, stop: Stop
     ) -> None:
+        self.request = request
         self.plan = plan
-        self.overwrite = overwrite
         self.work = work
-        self.tell = tell
+        self.tell = teller
         self.stop = stop
 
-    def execute(self, began: float, warnings: Sequence[str]) -> Result:
-        """Make what is missing, put it together, prove it, and give it its name."""
+    def execute(self, began: float) -> Result:
+        """Make what is missing, put it together, verify it, and give it its name."""
         for message in self.plan.warnings:
-            self.tell(Warned(message))
-        job, differences = self.work.adopt(self.plan.job, self.overwrite)
+            self.tell.warn(message)
+        job, differences = self.work.adopt(self.plan.job, self.request.overwrite)
         self.plan = replace(self.plan, job=job)
         if differences:
-            self.tell(
-                Warned(
-                    "Earlier work on this output was for another job "
-                    f"(different: {', '.join(differences)}); starting afresh."
-                )
+            self.tell.warn(
+                "Earlier work on this output was for another job "
+                f"(different: {', '.join(differences)}); starting afresh."
             )
-        runner = SegmentRunner(self.plan, self.work, self.tell, self.stop)
-        there = runner.finished()
+        there = self._finished()
         self.tell(Planned(self.plan, sum(segment.frames for segment in there.values())))
         self.tell(Phase("preflight"))
         agreed = preflight(self.plan, self.work, self.stop.check)
         for check in agreed:
-            self.tell(Warned(f"The container cannot keep the {check.promise}: {check.detail}."))
+            self.tell.warn(f"The container cannot keep the {check.promise}: {check.detail}.")
         self.tell(Phase("run"))
-        segments = runner.run(there)
+        made = self._make(there)
+        segments = made.segments
         decode_errors = _decode_errors(segments)
         if decode_errors:
-            self.tell(
-                Warned(f"The source is damaged: {decode_errors}. What could be decoded is kept.")
+            self.tell.warn(
+                f"The source is damaged: {decode_errors}. What could be decoded is kept."
             )
-        self._assemble(segments)
-        proof = self._verify([check.promise for check in agreed])
+        declaration = _declaration(job, [check.promise for check in agreed], segments)
+        self._assemble(segments, declaration)
+        proof = self._verify(declaration)
         self._hand_over(Path(job.output))
         return Result(
             output=Path(job.output),
             job=job,
             proof=proof,
             frames=proof.frames,
-            computed=runner.computed,
+            computed=made.computed,
             seconds=time.monotonic() - began,
-            run_seconds=runner.seconds,
-            busy=runner.meter.busy(runner.seconds),
+            run_seconds=made.seconds,
+            busy=made.busy,
             decode_errors=decode_errors,
             notes=Notes.joined(segment.notes for segment in segments),
-            warnings=tuple(warnings),
+            warnings=tuple(self.tell.warnings),
         )
 
+    def _finished(self) -> dict[int, FinishedSegment]:
+        """What earlier runs finished, by segment number."""
+        found = ((s.index, self.work.finished(s.index)) for s in self.plan.job.segments)
+        return {index: segment for index, segment in found if segment is not None}
+
+    def _make(self, there: Mapping[int, FinishedSegment]) -> _Made:
+        """Make the missing segments."""
+        plan, done = self.plan, dict(there)
+        before = sum(segment.frames for segment in done.values())
+        self.tell(Progress(before, max(plan.frames, before), 0.0, None))
+        speed = Speedometer(plan.frames, before)
+        session = Session(
+            plan.job,
+            plan.source,
+            plan.timeline,
+            plan.device,
+            self.request.resources,
+            stop=self.stop,
+            warn=self.tell.warn,
+            progress=lambda: self.tell(speed.count()),
+        )
+        began = time.monotonic()
+        with session:
+            for segment in plan.job.segments:
+                if segment.index not in done:
+                    done[segment.index] = run_segment(
+                        plan.job, segment.index, self.work.path, self.request.resources, session
+                    )
+        seconds = time.monotonic() - began
+        ordered = [done[segment.index] for segment in plan.job.segments]
+        return _Made(ordered, speed.made, seconds, session.meter.busy(seconds))
+
     def _hand_over(self, output: Path) -> None:
-        if output.exists() and not self.overwrite:
+        if output.exists() and not self.request.overwrite:
             raise UsageError(
                 f"{output} has appeared meanwhile; the finished file is at "
                 f"{self.work.partial_output}: move it, or give --overwrite."
@@ -159,27 +193,25 @@ class _Run:
         except OSError as exc:
             raise disk_error(output, exc) from exc
 
-    def _assemble(self, segments: Sequence[FinishedSegment]) -> None:
-        parts = [segment.part for segment in segments if segment.part]
-        if not parts:
+    def _assemble(self, segments: Sequence[FinishedSegment], declaration: Declaration) -> None:
+        files = [segment.file for segment in segments if segment.file]
+        if not files:
             raise InputError(f"{self.plan.job.source} holds no frame that can be decoded.")
         self.tell(Phase("assemble"))
         job = self.plan.job
         assembler = Assembler(
-            self.plan.source, self.work.partial_output, job.muxer, job.dropped, self.stop.check
+            self.plan.source, self.work.partial_output, job.muxer, declaration, self.stop.check
         )
-        assembler.run(parts, job.clip, self.plan.timeline.rate)
+        assembler.run(files, job.clip, job.rate)
         if assembler.decode_errors:
             lost = assembler.decode_errors
-            self.tell(
-                Warned(
-                    "The streams beside the video are damaged: "
-                    f"{lost.broken_packets} broken packets skipped, "
-                    f"{lost.retimed} placed behind the one before, having no usable timestamp."
-                )
+            self.tell.warn(
+                "The streams beside the video are damaged: "
+                f"{lost.broken_packets} broken packets skipped, "
+                f"{lost.retimed} placed behind the one before, having no usable timestamp."
             )
 
-    def _verify(self, waived: Sequence[str]) -> VerificationReport:
+    def _verify(self, declaration: Declaration) -> VerificationReport:
         self.tell(Phase("verify"))
         job = self.plan.job
         try:
@@ -187,8 +219,7 @@ class _Run:
                 job.source,
                 str(self.work.partial_output),
                 size=(job.clip.width, job.clip.height),
-                dropped=job.dropped,
-                waived=waived,
+                declared=declaration,
                 stop=self.stop.check,
                 aside=lambda frames: Producer(frames, 2, "verify", Meter(), self.stop),
             )
@@ -212,23 +243,22 @@ class _Run:
         return proof
 
 
+def _declaration(
+    job: Job, waived: Sequence[str], segments: Sequence[FinishedSegment]
+) -> Declaration:
+    """What the output will be to its source."""
+    decoded = [pair for segment in segments for pair in segment.decoded]
+    files = [segment.file for segment in segments if segment.file]
+    outputs = [pair for file in files for pair in zip(file.sources, file.pts, strict=True)]
+    frames = shown_frames(decoded, outputs) if decoded else None
+    return Declaration(job.dropped, tuple(waived), frames)
+
+
 def _decode_errors(segments: Sequence[FinishedSegment]) -> DecodeErrors:
     total = DecodeErrors()
     for segment in segments:
         total.add(segment.decode_errors)
     return total
-
-
-class DownloadNotice:
-    """Says once per file that weights are being fetched."""
-
-    def __init__(self, tell: Listener) -> None:
-        self._tell = tell
-
-    def __call__(self, name: str, done: int, total: int | None) -> None:
-        """Hear of a download's progress."""
-        size = f" ({total >> 20} MiB)" if total else ""
-        self._tell(Warned(f"Downloading the weights {name}{size}."))
 
 
 def _spooled(source: str, work: WorkFolder) -> str:

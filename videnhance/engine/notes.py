@@ -22,20 +22,14 @@ class Notes:
 
     @classmethod
     def joined(cls, parts: Iterable[Notes]) -> Self:
-        """Of several segments, in their order; the same however these came about.
-
-        What one of them recorded of a frame that the next one records as well is left out.
-        """
+        """Of several segments, in their order; the same however these came about."""
         counts: dict[str, list[float]] = {}
         records: dict[str, list[tuple[int, float]]] = {}
         for part in parts:
             for name, amount in part.counts.items():
                 counts.setdefault(name, []).append(amount)
             for name, record in part.records.items():
-                known = records.setdefault(name, [])
-                while known and record and known[-1][0] >= record[0][0]:
-                    known.pop()
-                known += record
+                records.setdefault(name, []).extend(record)
         return cls(
             {name: math.fsum(amounts) for name, amounts in counts.items()},
             {name: tuple(record) for name, record in records.items()},
@@ -110,12 +104,8 @@ class Notebook:
                 raise ValueError(f"{name!r} must be either counted or recorded")
             notes.setdefault(name, []).append((pts, float(value)))
 
-    def take(self, inside: Callable[[int], bool], beyond: int | None = None) -> Notes:
-        """What was noted since the last call, of frames whose pts is `inside`.
-
-        Also what was recorded of the frame `beyond`, the first behind them: that it begins a scene
-        may only be seen from here.
-        """
+    def take(self, inside: Callable[[int], bool]) -> Notes:
+        """What was noted since the last call, of frames whose pts is `inside`."""
         with self._lock:
             counts, records = self._counts, self._records
             self._counts, self._records = {}, {}
@@ -128,6 +118,6 @@ class Notebook:
             {
                 name: tuple(sorted(kept))
                 for name, noted in sorted(records.items())
-                if (kept := [note for note in noted if inside(note[0]) or note[0] == beyond])
+                if (kept := [note for note in noted if inside(note[0])])
             },
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from videnhance.core import ResourceError, UsageError
 from videnhance.engine.look import FRAMES, LazyLook
 from videnhance.engine.resolving import Downloading, resolve_stages
-from videnhance.inference import Device, select_device
-from videnhance.inference.tiling import free_memory
+from videnhance.engine.windows import Window, most_ahead, whole_window
+from videnhance.inference import Device, Resources, select_device
 from videnhance.job import Job, Settings, library_versions
 from videnhance.media.assemble import (
     container_format,
@@ -37,29 +39,22 @@ class Plan:
     source: SourceInfo
     timeline: Timeline
     device: Device
+    frames: int
+    """Frames to expect in the output: a hint."""
     warnings: tuple[str, ...]
 
     @property
-    def frames(self) -> int:
-        """Frames to expect: a hint."""
-        return self.timeline.frames
-
-    @property
-    def preroll(self) -> int:
-        """Frames that every segment decodes before its start."""
-        return sum(stage.preroll for stage in self.job.stages)
-
-    @property
-    def postroll(self) -> int:
-        """Frames that every segment decodes beyond its end: a stage needs its own of what comes
-        out of the stage before it."""
-        return sum(stage.postroll for stage in self.job.stages)
+    def window(self) -> Window:
+        """Frames that every segment decodes around it."""
+        return whole_window(self.job.stages)
 
     @property
     def enhanced(self) -> int:
-        """Frames to send through the stages, those around segments included: a hint."""
+        """Frames of the source to send through the stages, those around segments included: a
+        hint."""
         borders = len(self.timeline.segments) - 1
-        return self.frames + borders * (self.preroll + self.postroll)
+        around = self.window.preroll + self.window.postroll
+        return self.timeline.frames + borders * around
 
 
 def check_output(source: str, output: Path, overwrite: bool) -> None:
@@ -84,6 +79,7 @@ def make_plan(
     source_path: str,
     output: Path,
     settings: Settings,
+    resources: Resources,
     *,
     device_wish: str = "auto",
     drop_unsupported: bool = False,
@@ -98,28 +94,30 @@ def make_plan(
     source = probe(source_path)
     device = select_device(device_wish)
     look = LazyLook(lambda: sample_frames(source, FRAMES, stop))
-    resolved = resolve_stages(settings, source.clip, device, look, downloading)
+    resolved = resolve_stages(settings, source.clip, device, resources, look, downloading)
     size = (resolved.clip.width, resolved.clip.height)
     warnings = list(source.warnings)
     encoding = resolve_encoding(settings.encode, source, size, warnings.append, muxer)
     clip = encoded_clip(resolved.clip, encoding)
-    ahead = sum(stage.lookahead for stage in resolved.stages)
+    ahead = most_ahead(resolved.stages)
     held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
     need = clip.width * clip.height * _BYTES_PER_PIXEL * held
-    if need > free_memory():
+    if need > resources.memory:
         raise ResourceError(
-            f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, more "
-            "than is free; choose a smaller --scale."
+            f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, and the "
+            f"job may take {resources.memory >> 20}; choose a smaller --scale or give more with "
+            "--memory."
         )
     if (source.hdr.mastering or source.hdr.light) and not carries_hdr(encoding):
         raise UsageError(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
-    timeline = read_timeline(source, sum(stage.preroll for stage in resolved.stages), stop)
-    if muxer in MATROSKA_MUXERS and timeline.closest * 1000 < 1:
+    timeline = read_timeline(source, whole_window(resolved.stages).preroll, stop)
+    closest = timeline.closest / max(resolved.ratio, Fraction(1))
+    if muxer in MATROSKA_MUXERS and closest * 1000 < 1:
         raise UsageError(
-            f"Frames of this source lie {float(timeline.closest) * 1000:.3f} ms apart, closer than "
+            f"Frames of this output lie {float(closest) * 1000:.3f} ms apart, closer than "
             f"{output.suffix} can tell apart; write .mp4 instead."
         )
     if not timeline.stamps:
@@ -140,12 +138,15 @@ def make_plan(
         encode=settings.encode,
         encoding=encoding,
         clip=clip,
+        ticks=resolved.ticks,
+        rate=timeline.rate * resolved.ratio,
         models=resolved.models,
         tiles=resolved.tiles,
         found=resolved.found,
         segments=timeline.segments,
     )
-    return Plan(job, source, timeline, device, tuple(warnings))
+    frames = math.ceil(timeline.frames * resolved.ratio)
+    return Plan(job, source, timeline, device, frames, tuple(warnings))
 
 
 def _dropped(

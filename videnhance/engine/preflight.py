@@ -10,6 +10,7 @@ from videnhance.engine.plan import Plan
 from videnhance.engine.work import WorkFolder
 from videnhance.kernels.resize import resize
 from videnhance.media.assemble import Assembler, SegmentFile
+from videnhance.media.declaration import Declaration, sidecar
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.verify import MAY_BE_LET_GO, Check, rehearsal_faults
@@ -22,7 +23,7 @@ def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[C
     naming the others, or what encoder and muxer refuse.
     """
     job, path = plan.job, work.segment_file(0)
-    with Decoder(plan.source, plan.timeline) as decoder:
+    with Decoder(plan.source, plan.timeline, job.ticks) as decoder:
         pairs = chain.from_iterable(map(decoder.frames, plan.timeline.segments))
         first = next((frame for frame, inside in pairs if inside), None)
     if first is None:
@@ -30,15 +31,18 @@ def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[C
     image = resize(first.data, job.clip.height, job.clip.width)
     frame = Frame(image, first.pts, first.duration)
     try:
-        with SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate) as encoder:
+        with SegmentEncoder(path, job.encoding, job.clip, job.rate) as encoder:
             encoder.write(frame)
-        assembler = Assembler(plan.source, work.preflight, job.muxer, job.dropped, stop)
-        part = SegmentFile(path, (frame.pts,), frame.duration, 0)
-        assembler.run([part], job.clip, plan.timeline.rate, only_beginning=True)
+        assembler = Assembler(
+            plan.source, work.preflight, job.muxer, Declaration(job.dropped), stop
+        )
+        part = SegmentFile(path, (frame.pts,), (0,), frame.duration, 0)
+        assembler.run([part], job.clip, job.rate, only_beginning=True)
         faults = rehearsal_faults(job.source, str(work.preflight), job.dropped)
     finally:
         path.unlink(missing_ok=True)
         work.preflight.unlink(missing_ok=True)
+        sidecar(work.preflight).unlink(missing_ok=True)
     agreed = tuple(f for f in faults if job.drop_unsupported and f.promise in MAY_BE_LET_GO)
     refused = [f for f in faults if f not in agreed]
     if refused:

@@ -13,10 +13,10 @@ from typing import Any
 
 from videnhance.core import Frame, Runtime, UsageError
 from videnhance.engine.chain import chain, runtime
-from videnhance.engine.enhance import DownloadNotice, Listener
-from videnhance.engine.events import Event, Phase, Warned
-from videnhance.engine.plan import Plan, check_output, make_plan
-from videnhance.job import settings, sort_options
+from videnhance.engine.events import Phase
+from videnhance.engine.plan import Plan
+from videnhance.engine.request import Listener, Request, Teller
+from videnhance.engine.windows import most_ahead
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import is_url
@@ -51,6 +51,8 @@ def preview(
     device: str = "auto",
     overwrite: bool = False,
     drop_unsupported: bool = False,
+    threads: int | None = None,
+    memory: int | None = None,
     listener: Listener = lambda event: None,
     stop: Stop | None = None,
     **options: Any,
@@ -60,65 +62,62 @@ def preview(
     The arguments and errors are those of `enhance`. Standard input cannot be previewed, since
     it can be read only once.
     """
-    stop = stop or Stop()
-    source, output = str(source), Path(output)
-    wanted = settings(preset, sort_options(options))
-    if source == "-":
-        raise UsageError("Standard input can be read only once; try a file out instead.")
-    check_output(source, output, overwrite)
-    told: set[str] = set()
-
-    def tell(event: Event) -> None:
-        if isinstance(event, Warned):
-            if event.message in told:
-                return
-            told.add(event.message)
-        listener(event)
-
-    plan = make_plan(
+    stop, teller = stop or Stop(), Teller(listener)
+    request = Request.of(
         source,
         output,
-        wanted,
-        device_wish=device,
+        options,
+        preset=preset,
+        device=device,
+        overwrite=overwrite,
         drop_unsupported=drop_unsupported,
-        downloading=DownloadNotice(tell),
-        stop=stop.check,
+        threads=threads,
+        memory=memory,
     )
+    if request.source == "-":
+        raise UsageError("Standard input can be read only once; try a file out instead.")
+    plan = request.plan(request.source, teller, stop)
     for message in plan.warnings:
-        tell(Warned(message))
-    tell(Phase("measure"))
-    count, seconds, size = _measure(plan, stop, lambda text: tell(Warned(text)))
+        teller.warn(message)
+    teller(Phase("measure"))
+    count, seconds, size = _measure(plan, request.resources.threads, stop, teller.warn)
     video = size * plan.frames // max(count, 1)
-    copied = Path(source).stat().st_size if plan.source.others and not is_url(source) else 0
+    copied = (
+        Path(request.source).stat().st_size
+        if plan.source.others and not is_url(request.source)
+        else 0
+    )
     needed = 2 * video + copied
-    free = shutil.disk_usage(output.absolute().parent).free
+    free = shutil.disk_usage(request.output.absolute().parent).free
     if needed > free:
-        tell(
-            Warned(f"About {needed >> 20} MiB are needed beside the output, {free >> 20} are free.")
+        teller.warn(
+            f"About {needed >> 20} MiB are needed beside the output, {free >> 20} are free."
         )
     return Preview(plan, count, seconds, needed, free)
 
 
-def _measure(plan: Plan, stop: Stop, warn: Callable[[str], None]) -> tuple[int, float, int]:
+def _measure(
+    plan: Plan, threads: int, stop: Stop, warn: Callable[[str], None]
+) -> tuple[int, float, int]:
     """Frames made, seconds for each, and bytes of all of them encoded."""
     job, meter = plan.job, Meter()
     # Stages that look ahead work on many frames before one comes out, so that all who were begun
     # must be waited for; a few more are no matter beside.
-    count = _FRAMES + sum(stage.lookahead for stage in job.stages)
+    count = _FRAMES + most_ahead(job.stages)
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         path = Path(folder, "sample.mkv")
         made = 0
-        encoder = SegmentEncoder(path, job.encoding, job.clip, plan.timeline.rate)
+        encoder = SegmentEncoder(path, job.encoding, job.clip, job.rate)
         with (
-            Decoder(plan.source, plan.timeline) as decoder,
+            Decoder(plan.source, plan.timeline, job.ticks) as decoder,
             Workers("enhance", meter, stop) as workers,
             Consumer(encoder.write, 2, "encode", meter, stop, encoder.finish) as writing,
         ):
-            rt = runtime(plan.device, job.tiles, workers.map, warn)
+            rt = runtime(plan.device, job.tiles, workers.map, warn, threads=threads)
             _load_models(plan, rt)
             began = time.monotonic()
             frames = islice(_frames(decoder, plan), count)
-            for frame in chain(frames, plan.source.clip, job.stages, rt):
+            for frame in chain(frames, job.entering(plan.source.clip), job.stages, rt):
                 writing.put(frame)
                 made += 1
                 if time.monotonic() - began > _SECONDS and made > 2:

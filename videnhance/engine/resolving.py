@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from videnhance.core import ClipInfo, InputError, Stage
 from videnhance.engine.look import LazyLook
-from videnhance.inference import Device, cards, plan_tile, weights
+from videnhance.inference import Device, Resources, cards, plan_tile, weights
 from videnhance.inference.loading import is_path
 from videnhance.job import Settings
 from videnhance.options import refuse_ignored
@@ -26,6 +27,11 @@ class ResolvedStages:
 
     stages: tuple[Stage, ...]
     clip: ClipInfo
+    """What comes out of the last stage."""
+    ticks: int
+    """How many ticks of the job's time base make one of the source's."""
+    ratio: Fraction
+    """Frames that come out for each of the source's."""
     models: dict[str, dict[str, str]]
     """The sha256 of every weight file, by model and file name."""
     tiles: dict[str, int]
@@ -38,6 +44,7 @@ def resolve_stages(
     settings: Settings,
     clip: ClipInfo,
     device: Device,
+    resources: Resources,
     look: LazyLook,
     downloading: Downloading | None = None,
 ) -> ResolvedStages:
@@ -59,11 +66,14 @@ def resolve_stages(
         for model in stage.models(clip):
             models[model] = _digests(model, downloading)
             width, height = _largest_input(model, clip, after)
-            tile = plan_tile(model, width, height, device=device)
+            tile = plan_tile(model, width, height, device=device, resources=resources)
             if tile is not None:
                 tiles[model] = tile
         clip = after
-    return ResolvedStages(tuple(stages), clip, models, tiles, dict(look.reasons))
+    ticks = math.prod(stage.timing.ticks for stage in stages)
+    ratio = math.prod((stage.timing.ratio for stage in stages), start=Fraction(1))
+    clip = replace(clip, time_base=clip.time_base / ticks)
+    return ResolvedStages(tuple(stages), clip, ticks, ratio, models, tiles, dict(look.reasons))
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:

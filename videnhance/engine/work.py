@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import filelock
 
@@ -18,33 +18,44 @@ from videnhance.core import UsageError
 from videnhance.engine.notes import Notes
 from videnhance.job import Job, read_saved
 from videnhance.media.assemble import SegmentFile
+from videnhance.media.declaration import sidecar
 from videnhance.media.encode import SegmentEncoder, disk_error
 from videnhance.media.source import DecodeErrors
 
+_ENDING = ".videnhance"
+
 
 @dataclass(frozen=True)
-class Finished:
-    """One finished segment as its manifest describes it; no `part` where it held no frame."""
+class FinishedSegment:
+    """One finished segment as its manifest describes it; no `file` where it held no frame."""
 
-    part: SegmentFile | None
+    file: SegmentFile | None
+    decoded: tuple[tuple[int, int], ...]
+    """Number and time of each source frame that it was made from, in ticks of the job's."""
     decode_errors: DecodeErrors
     notes: Notes
 
     @property
     def frames(self) -> int:
         """How many frames it holds."""
-        return len(self.part.pts) if self.part else 0
+        return len(self.file.pts) if self.file else 0
 
 
 class WorkFolder:
     """`OUTPUT.videnhance/`. A segment counts once its manifest stands; that is written last."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, path: Path) -> None:
+        output = path.name.removesuffix(_ENDING)
+        self.path = path
+        self.partial_output = path / f"{output}.part"
+        self.preflight = path / f"preflight{Path(output).suffix}"
+        self.spool = path / "source"
+
+    @classmethod
+    def of(cls, output: Path) -> Self:
+        """The folder that belongs to an output."""
         output = output.absolute()
-        self.path = output.with_name(output.name + ".videnhance")
-        self.partial_output = self.path / f"{output.name}.part"
-        self.preflight = self.path / f"preflight{output.suffix}"
-        self.spool = self.path / "source"
+        return cls(output.with_name(output.name + _ENDING))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -105,36 +116,45 @@ class WorkFolder:
         """Where a segment is encoded to before it is finished."""
         return self.path / f"{index:05}.mkv.part"
 
-    def finished(self, index: int) -> Finished | None:
+    def finished(self, index: int) -> FinishedSegment | None:
         """The segment, if it was finished and its file is still what was written."""
         try:
             manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
             decode_errors = DecodeErrors(**manifest["decode_errors"])
             notes = Notes.restored(manifest["notes"])
+            decoded = tuple((int(number), int(pts)) for number, pts in manifest["decoded"])
             if not manifest["pts"]:
-                return Finished(None, decode_errors, notes)
+                return FinishedSegment(None, decoded, decode_errors, notes)
             file = self.path / f"{index:05}.mkv"
             if _digest(file) != manifest["sha256"]:
                 return None
             pts = tuple(manifest["pts"])
-            part = SegmentFile(file, pts, manifest["last_duration"], manifest["delay"])
-            return Finished(part, decode_errors, notes)
+            sources = tuple(manifest["sources"])
+            made = SegmentFile(file, pts, sources, manifest["last_duration"], manifest["delay"])
+            return FinishedSegment(made, decoded, decode_errors, notes)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def finish(
-        self, index: int, encoder: SegmentEncoder | None, decode_errors: DecodeErrors, notes: Notes
+        self,
+        index: int,
+        encoder: SegmentEncoder | None,
+        decoded: Sequence[tuple[int, int]],
+        decode_errors: DecodeErrors,
+        notes: Notes,
     ) -> None:
         """Make an encoded segment count. Raises ResourceError when the disk is full."""
         manifest: dict[str, Any] = {
             "decode_errors": asdict(decode_errors),
             "notes": notes.saved(),
+            "decoded": list(decoded),
             "pts": [],
         }
         if encoder is not None:
             file = self.path / f"{index:05}.mkv"
             manifest |= {
                 "pts": encoder.pts,
+                "sources": encoder.sources,
                 "last_duration": encoder.last_duration,
                 "delay": encoder.delay,
                 "sha256": _digest(encoder.path),
@@ -164,6 +184,12 @@ class WorkFolder:
     def hand_over(self, output: Path) -> None:
         """Give the finished file its name, past a power cut, and let go of the work."""
         sync(self.partial_output)
+        beside = sidecar(self.partial_output)
+        if beside.exists():
+            sync(beside)
+            beside.replace(sidecar(output))
+        else:
+            sidecar(output).unlink(missing_ok=True)
         self.partial_output.replace(output)
         sync(output.parent)
         for manifest in self.path.glob("[0-9]*.json"):

@@ -16,8 +16,8 @@ class Backend(Protocol):
         ...
 
     @property
-    def workers(self) -> int:
-        """How many calls at once use the device best."""
+    def workers(self) -> int | None:
+        """How many calls at once use the device best; None where each call takes one thread."""
         ...
 
     @property

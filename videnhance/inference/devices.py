@@ -35,13 +35,6 @@ class Device:
 CPU = Device("cpu")
 
 
-def usable_cores() -> int:
-    """Number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def select_device(wish: str = "auto") -> Device:
     """The device for ``auto``, ``cpu``, ``cuda[:n]`` or ``vulkan[:n]``.
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from videnhance.core import InputError, Network, UsageError
 from videnhance.inference import cards, tiling, weights
 from videnhance.inference.backend import Backend
-from videnhance.inference.devices import Device, usable_cores
+from videnhance.inference.devices import Device
+from videnhance.inference.resources import Resources, usable_cores
 from videnhance.inference.tiled_network import TiledNetwork
 from videnhance.inference.winograd import BYTES_PER_PIXEL as WINOGRAD
 
@@ -36,21 +37,26 @@ def load_network(
     device: Device,
     scale: float | None = None,
     tile: int | None = None,
+    threads: int | None = None,
     warn: Callable[[str], None] = _log.warning,
     progress: weights.Progress | None = None,
 ) -> Network:
     """Load a model by card id, family name or path of a weight file.
 
-    `scale` chooses among a family's cards; `tile` is what `plan_tile` gave for this job. Weights
-    that are missing are downloaded, which `progress` hears of. Raises UsageError, InputError or
-    ResourceError, each saying what to do.
+    `scale` chooses among a family's cards; `tile` is what `plan_tile` gave for this job; `threads`
+    are those that will call it, None for as many as there are cores. Weights that are missing are
+    downloaded, which `progress` hears of. Raises UsageError, InputError or ResourceError, each
+    saying what to do.
     """
+    threads = threads or usable_cores()
     if is_path(name):
         path = Path(name).expanduser()
         if not path.is_file():
             raise InputError(f"There is no weight file {path}; check the path.")
         backend = _backend((path,), device)
-        return TiledNetwork(path.name, backend, halo=_UNKNOWN_HALO, tile=tile, warn=warn)
+        return TiledNetwork(
+            path.name, backend, halo=_UNKNOWN_HALO, tile=tile, threads=threads, warn=warn
+        )
     card = cards.resolve(name, scale)
     paths = weights.obtain(card, progress=progress)
     backend = _own(paths) if _by_winograd(card, device) else _backend(paths, device)
@@ -62,26 +68,27 @@ def load_network(
         receptive_field=card.receptive_field,
         psnr_oriented=card.psnr_oriented,
         tile=tile,
+        threads=threads,
         warn=warn,
     )
 
 
 def plan_tile(
-    name: str, width: int, height: int, *, device: Device, scale: float | None = None
+    name: str, width: int, height: int, *, device: Device, resources: Resources
 ) -> int | None:
-    """Side of the tiles, in input pixels, that fit into the memory free now; None for whole frames.
+    """Side of the tiles, in input pixels, that fit into the memory given; None for whole frames.
 
     Loads nothing. The answer belongs into the job: the same tiles give the same bits.
     """
-    card = None if is_path(name) else cards.resolve(name, scale)
+    card = None if is_path(name) else cards.resolve(name)
     halo = card.halo if card else _UNKNOWN_HALO
     need = card.bytes_per_pixel if card else _UNKNOWN_BYTES_PER_PIXEL
     if card and _by_winograd(card, device):
         need = WINOGRAD[card.architecture]
-    return tiling.tile_for(_memory(device), need, halo, width, height)
+    return tiling.tile_for(_memory(device, resources), need, halo, width, height)
 
 
-def _memory(device: Device) -> int:
+def _memory(device: Device, resources: Resources) -> int:
     """Bytes that one of the calls at once may take."""
     if device.kind == "cuda":
         import torch
@@ -91,7 +98,7 @@ def _memory(device: Device) -> int:
         import ncnn
 
         return int(ncnn.get_gpu_device(device.index).get_heap_budget()) << 20
-    return tiling.free_memory() // usable_cores()
+    return resources.memory // resources.threads
 
 
 def _by_winograd(card: cards.Card, device: Device) -> bool:

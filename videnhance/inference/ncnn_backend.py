@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from videnhance.core import Image, InputError, OutOfMemory, VidenhanceError
-from videnhance.inference.devices import Device, usable_cores
+from videnhance.inference.devices import Device
 
 _OUT_OF_MEMORY = -100
 _PROBE = 16
@@ -37,9 +37,10 @@ class NcnnNetwork:
         return self._scale
 
     @property
-    def workers(self) -> int:
-        """One single-threaded call per core: faster than one call on all, same bits on any."""
-        return usable_cores() if self._device.kind == "cpu" else 1
+    def workers(self) -> int | None:
+        """On the CPU one single-threaded call per thread: faster than one call on all, same bits
+        on any; a GPU is filled by one."""
+        return None if self._device.kind == "cpu" else 1
 
     @property
     def exact(self) -> bool:

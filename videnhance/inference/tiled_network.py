@@ -31,6 +31,7 @@ class TiledNetwork:
         receptive_field: int | None = None,
         psnr_oriented: bool = False,
         tile: int | None = None,
+        threads: int = 1,
         warn: Callable[[str], None],
     ) -> None:
         """`inputs` are those of the card; `receptive_field` is the halo where None; `tile` is the
@@ -43,6 +44,7 @@ class TiledNetwork:
         self._receptive_field = halo if receptive_field is None else receptive_field
         self._faithful = psnr_oriented
         self._tile = None if tile is None else max(tile, smallest_tile(halo))
+        self._threads = threads
         self._warn = warn
         self._lock = threading.Lock()
 
@@ -69,7 +71,7 @@ class TiledNetwork:
     @property
     def workers(self) -> int:
         """How many calls at once use the device best."""
-        return self._backend.workers
+        return self._threads if self._backend.workers is None else self._backend.workers
 
     def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
         """See `core.Network`. Raises VidenhanceError where a result is broken even in fp32."""

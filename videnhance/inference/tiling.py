@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,6 @@ FEATHER = 8
 """Input pixels over which one tile fades into the next, beyond the halo."""
 
 _STEP = 16
-_SHARE = 0.5
-"""Part of the free memory that inference may plan with; the rest is for frames and encoders."""
 
 
 def smallest_tile(halo: int) -> int:
@@ -29,28 +26,11 @@ def tile_for(memory: int, bytes_per_pixel: int, halo: int, width: int, height: i
 
     None where the whole image fits.
     """
-    pixels = int(memory * _SHARE) // bytes_per_pixel
+    pixels = memory // bytes_per_pixel
     if width * height <= pixels:
         return None
     side = int(pixels**0.5) // _STEP * _STEP
     return max(side, smallest_tile(halo))
-
-
-def free_memory() -> int:
-    """Bytes of main memory this process can still have, limits of a container included."""
-    import psutil  # type: ignore[import-untyped, unused-ignore]
-
-    free = int(psutil.virtual_memory().available)
-    root = Path("/sys/fs/cgroup")
-    for limit, usage in (
-        (root / "memory.max", root / "memory.current"),
-        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            free = min(free, int(limit.read_text()) - int(usage.read_text()))
-        except (OSError, ValueError):  # no such limit, or "max"
-            continue
-    return max(free, 0)
 
 
 def run_tiled(

@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from videnhance.core import ClipInfo, UsageError
+from videnhance.media.declaration import TAG, Declaration, complete, tags
 from videnhance.media.encode import disk_error
 from videnhance.media.matroska import MATROSKA_MUXERS, write_sample_aspect_ratio
 from videnhance.media.repair import timed_packets
@@ -39,7 +40,7 @@ _CONTAINER_TAGS = frozenset(
     {
         "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "vendor_id",
         "bps", "number_of_frames", "number_of_bytes", "_statistics_writing_app",
-        "_statistics_writing_date_utc", "_statistics_tags",
+        "_statistics_writing_date_utc", "_statistics_tags", TAG.lower(),
     }
 )  # fmt: skip
 # What FFmpeg's MP4 muxer has an iTunes atom for (libavformat/movenc.c, mov_write_ilst_tag).
@@ -58,6 +59,9 @@ class SegmentFile:
 
     path: Path
     pts: tuple[int, ...]
+    """In ticks of the job's time base."""
+    sources: tuple[int, ...]
+    """The number of the source frame that each frame shows."""
     last_duration: int
     delay: int
 
@@ -131,15 +135,18 @@ class Assembler:
         source: SourceInfo,
         output: Path,
         muxer: str,
-        dropped: Sequence[int] = (),
+        declaration: Declaration | None = None,
         stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """`dropped` are streams to leave out; `stop` is called often and may raise."""
+        """Leaves out the streams that the `declaration` says; `stop` is called often and may
+        raise.
+        """
         self.stop = stop
         self.source = source
         self.output = output
         self.muxer = muxer
-        self.dropped = frozenset(dropped)
+        self.declaration = declaration or Declaration()
+        self.dropped = frozenset(self.declaration.dropped)
         self.decode_errors = DecodeErrors()
         """What could not be copied as it was."""
 
@@ -158,7 +165,7 @@ class Assembler:
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.source.path))
             first = stack.enter_context(av.open(file_name(parts[0].path)))
-            options = self._options(kept_metadata(source.metadata))
+            options = self._options(kept_metadata(source.metadata), clip)
             output: Any = av.open(file_name(self.output), "w", format=self.muxer, options=options)
             try:
                 video, copies = self._add_streams(output, source, first, clip, rate)
@@ -167,7 +174,7 @@ class Assembler:
                 last = parts[-1].pts[-1] * clip.time_base + 1
                 end = float(last) if only_beginning else None
                 packets = heapq.merge(
-                    self._video_packets(parts, video),
+                    self._video_packets(parts, video, clip.time_base),
                     self._copied_packets(source, copies, end),
                     key=lambda timed: timed[0],
                 )
@@ -177,6 +184,7 @@ class Assembler:
                 output.close()
                 if self.muxer in MATROSKA_MUXERS and clip.sample_aspect_ratio != 1:
                     write_sample_aspect_ratio(self.output, clip)
+                complete(self.output, self.declaration, self.muxer)
             except OSError as exc:
                 raise disk_error(self.output, exc) from exc
             except (av.error.FFmpegError, ValueError) as exc:
@@ -188,13 +196,13 @@ class Assembler:
             finally:
                 _close_quietly(output)
 
-    def _options(self, metadata: dict[str, str]) -> dict[str, str]:
+    def _options(self, metadata: dict[str, str], clip: ClipInfo) -> dict[str, str]:
         # Without it Matroska's muxer draws random identifiers, and no two runs give equal bytes.
         options = {"fflags": "+bitexact"}
         if self.muxer in _TIMED_BY_EDIT_LIST:
             # Start offsets go through the edit list in the movie's time scale; in the default of
             # 1/1000 the roundings of two streams add up to more than a millisecond.
-            scale = self.source.clip.time_base.denominator
+            scale = clip.time_base.denominator
             while scale < _COARSEST_MOVIE_TIMESCALE:
                 scale *= 10
             return options | {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
@@ -241,12 +249,13 @@ class Assembler:
 
     def _add_rest(self, output: Any, source: Any) -> None:
         output.metadata.update(kept_metadata(source.metadata))
+        output.metadata.update(tags(self.declaration, self.muxer))
         chapters = source.chapters()
         if chapters:
             output.set_chapters(chapters)
 
     def _video_packets(
-        self, parts: Sequence[SegmentFile], stream: Any
+        self, parts: Sequence[SegmentFile], stream: Any, time_base: Fraction
     ) -> Iterator[tuple[float, Any]]:
         """Packets of all segments with the source's times and decoding times made anew.
 
@@ -256,7 +265,6 @@ class Assembler:
         pts = [stamp for part in parts for stamp in part.pts]
         delay = max(part.delay for part in parts)
         step = min((b - a for a, b in pairwise(pts)), default=1)
-        time_base = self.source.clip.time_base
         done, base = 0, 0
         for part in parts:
             segment: Any

@@ -16,6 +16,7 @@ from videnhance.media.assemble import (
     kept_metadata,
     stream_metadata,
 )
+from videnhance.media.declaration import Declaration, read_declaration
 from videnhance.media.repair import timed_packets
 from videnhance.media.source import DecodeErrors, SourceInfo, is_chapter_track, open_source, probe
 
@@ -79,6 +80,8 @@ class Description:
     attachments: tuple[Attached, ...]
     chapters: tuple[tuple[Fraction, Fraction, str], ...]
     metadata: dict[str, str]
+    declaration: Declaration | None
+    """What it says of itself, where this program made it."""
 
     @property
     def tick(self) -> Fraction:
@@ -123,6 +126,7 @@ def describe(path: str) -> Description:
             attachments=tuple(attachments),
             chapters=tuple(_chapter(c) for c in container.chapters()),
             metadata=kept_metadata(container.metadata),
+            declaration=read_declaration(path, container.metadata),
         )
 
 

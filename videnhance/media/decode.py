@@ -84,7 +84,9 @@ class Decoder:
     there. Pictures beyond a segment's end are held for the next one.
     """
 
-    def __init__(self, source: SourceInfo, timeline: Timeline) -> None:
+    def __init__(self, source: SourceInfo, timeline: Timeline, ticks: int = 1) -> None:
+        """`ticks` is how many of the frames' ticks make one of the source's."""
+        self.ticks = ticks
         self.source = source
         self.timeline = timeline
         self.decode_errors = DecodeErrors()
@@ -299,7 +301,12 @@ class Decoder:
     def _to_frame(self, picture: Picture) -> Frame:
         check_size(self.source, picture)
         image = to_image(picture.frame, self.source.clip.colour)
-        return Frame(image, picture.pts, picture.duration)
+        return Frame(
+            image,
+            self.ticks * picture.pts,
+            self.ticks * picture.duration,
+            self.timeline.number_of(picture.pts, picture.number),
+        )
 
 
 def check_size(source: SourceInfo, picture: Picture) -> None:

@@ -206,6 +206,8 @@ class SegmentEncoder:
         self.encoding = encoding
         self.clip = clip
         self.pts: list[int] = []
+        self.sources: list[int] = []
+        """The source frame that each shows."""
         self.last_duration = 0
         self.delay = 0
         self._numbers: dict[int, int] = {}
@@ -258,6 +260,7 @@ class SegmentEncoder:
         picture.time_base = self.clip.time_base
         self._numbers[frame.pts] = len(self.pts)
         self.pts.append(frame.pts)
+        self.sources.append(frame.source)
         self.last_duration = frame.duration
         self._mux(self._stream.encode(picture))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +42,8 @@ class Reading:
     """What decoding a recording's video gave."""
 
     times: Times
+    numbers: array[int]
+    """Of the source frames, see `Timeline.number_of`."""
     decode_errors: DecodeErrors
 
 
@@ -63,56 +65,106 @@ class ThumbnailCheck:
 
 
 def compare_frames(
-    old: SourceInfo, new: SourceInfo, stop: Callable[[], None], aside: Aside = nullcontext
+    old: SourceInfo,
+    new: SourceInfo,
+    stop: Callable[[], None],
+    aside: Aside = nullcontext,
+    shown: Sequence[int] | None = None,
 ) -> tuple[Reading, Reading, ThumbnailCheck]:
     """Decode both recordings once, in step, the second `aside`.
 
-    `stop` is called often and may raise. Frames are paired by their number. Raises InputError for
-    files that cannot be read.
+    `shown` are the numbers of the frames of the first that those of the second show; without it
+    they are paired one for one. `stop` is called often and may raise. Raises InputError for files
+    that cannot be read.
     """
     across = (old.clip.colour.matrix == Matrix.RGB) != (new.clip.colour.matrix == Matrix.RGB)
-    shrink, shrink_new = _Thumbnails(old, across), _Thumbnails(new, across)
-    times, times_new = Times(old.clip.time_base), Times(new.clip.time_base)
-    small_pictures = bytearray()
+    shrink_new, times_new = _Thumbnails(new, across), Times(new.clip.time_base)
     worst, worst_picture = ThumbnailCheck(), np.zeros(_WIDTH * _HEIGHT, np.uint8)
     with (
         Decoder(old, read_timeline(old, stop=stop)) as decoder,
         Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
         aside((b[0].pts, shrink_new(b[0].frame)) for b in decoder_new.pictures(_WHOLE)) as made,
     ):
-        pairs = zip_longest(decoder.pictures(_WHOLE), made)
-        for number, (a, b) in enumerate(pairs):
+        pages = _Pages(decoder, _Thumbnails(old, across), stop)
+        for number, (pts, small_new) in enumerate(made):
             stop()
-            if a is not None:
-                times.ticks.append(a[0].pts)
-            if b is not None:
-                times_new.ticks.append(b[0])
-            if a is None or b is None:
+            times_new.ticks.append(pts)
+            if shown is None:
+                small = pages.at(number)
+            else:
+                small = pages.numbered(shown[number]) if number < len(shown) else None
+            if small is None:
                 continue
-            small, small_new = shrink(a[0].frame), b[1]
-            small_pictures += small.tobytes()
             difference = float(_differences(small[None], small_new)[0])
             if difference > worst.difference:
                 worst, worst_picture = ThumbnailCheck(difference, number), small_new
+        pages.read_all()
     if worst.difference >= _SUSPECT:
-        worst = replace(worst, other=_other(small_pictures, worst_picture, worst))
-    return (
-        Reading(times, decoder.decode_errors),
-        Reading(times_new, decoder_new.decode_errors),
-        worst,
-    )
+        own = worst.frame if shown is None else pages.place.get(shown[worst.frame], worst.frame)
+        worst = replace(worst, other=_other(pages.small, worst_picture, worst.difference, own))
+    old_reading = Reading(pages.times, array("q", pages.place), decoder.decode_errors)
+    return old_reading, Reading(times_new, array("q"), decoder_new.decode_errors), worst
 
 
-def _other(small_pictures: bytearray, worst_picture: _Small, worst: ThumbnailCheck) -> int | None:
+class _Pages:
+    """The source's thumbnails, decoded as far as they were asked for."""
+
+    def __init__(self, decoder: Decoder, shrink: _Thumbnails, stop: Callable[[], None]) -> None:
+        self._pictures = decoder.pictures(_WHOLE)
+        self._number_of = decoder.timeline.number_of
+        self._shrink, self._stop = shrink, stop
+        self.times = Times(decoder.source.clip.time_base)
+        self.small = bytearray()
+        self.place: dict[int, int] = {}
+        """Which of those decoded has a frame's number."""
+
+    def at(self, place: int) -> _Small | None:
+        """That of the frame decoded at a place; None where there are fewer."""
+        while len(self.times.ticks) <= place:
+            if not self._read():
+                return None
+        size = _WIDTH * _HEIGHT
+        return np.frombuffer(self.small[place * size : (place + 1) * size], np.uint8)
+
+    def numbered(self, number: int) -> _Small | None:
+        """That of the frame of a number; None where there is none."""
+        while number not in self.place:
+            if not self._read():
+                return None
+        return self.at(self.place[number])
+
+    def read_all(self) -> None:
+        """Decode to the end."""
+        while self._read():
+            pass
+
+    def _read(self) -> bool:
+        self._stop()
+        found = next(self._pictures, None)
+        if found is None:
+            return False
+        picture = found[0]
+        number = self._number_of(picture.pts, picture.number)
+        while number in self.place:  # of a damaged source, placed between two others
+            number += 1
+        self.place[number] = len(self.times.ticks)
+        self.times.ticks.append(picture.pts)
+        self.small += self._shrink(picture.frame).tobytes()
+        return True
+
+
+def _other(
+    small_pictures: bytearray, worst_picture: _Small, difference: float, own: int
+) -> int | None:
     """The frame elsewhere in the source that a thumbnail shows, where its own is unlike it."""
     small = np.frombuffer(small_pictures, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
     pages = range(0, len(small), _SEARCHED_AT_ONCE)
     found = [_differences(small[at : at + _SEARCHED_AT_ONCE], worst_picture) for at in pages]
     differences = np.concatenate(found)
-    near = slice(max(0, worst.frame - _NEIGHBOURS), worst.frame + _NEIGHBOURS + 1)
+    near = slice(max(0, own - _NEIGHBOURS), own + _NEIGHBOURS + 1)
     differences[near] = np.inf
     best = int(differences.argmin())
-    return best if differences[best] < worst.difference * _SHARE else None
+    return best if differences[best] < difference * _SHARE else None
 
 
 def _differences(small_pictures: _Small, worst_picture: _Small) -> NDArray[np.float64]:

@@ -52,6 +52,18 @@ class Timeline:
     time_base: Fraction
     frames: int
     """How many frames to expect: a hint, since a frame may have two packets or be damaged."""
+    packets_per_frame: int = 1
+    """2 where each field has a packet of its own."""
+
+    def number_of(self, pts: int, decoded: int) -> int:
+        """The number of the source frame shown at `pts`, from 0 in the order of presentation.
+
+        `decoded` is its number among those decoded, which counts where nothing can be sought. A
+        frame that is lost leaves its number out.
+        """
+        if self.by_number:
+            return decoded
+        return max(0, bisect_right(self.stamps, pts) - 1) // self.packets_per_frame
 
     @property
     def closest(self) -> Fraction:
@@ -110,6 +122,7 @@ def read_timeline(
         rate,
         time_base,
         -(-count // per_frame),
+        per_frame,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +12,7 @@ from av.stream import Disposition
 
 from videnhance.core import Colour, InputError, Matrix
 from videnhance.media.content import Content, Copy, Description, describe, read_content
+from videnhance.media.declaration import Declaration, expected_times
 from videnhance.media.side_data import Hdr
 from videnhance.media.source import DecodeErrors, StreamInfo
 from videnhance.media.thumbnails import Aside, Reading, ThumbnailCheck, compare_frames
@@ -57,41 +58,71 @@ def verify(
     output: str,
     *,
     size: tuple[int, int] | None = None,
-    dropped: Sequence[int] = (),
-    waived: Collection[str] = (),
+    declared: Declaration | None = None,
     stop: Callable[[], None] = lambda: None,
     aside: Aside = nullcontext,
 ) -> VerificationReport:
-    """Decode both files and compare. `size` is the width and height the output must have.
+    """Decode both files and compare.
 
-    Without `size` the picture must keep its shape. `dropped` are source streams that the user
-    let go, `waived` promises that the container was released from; `stop` is called often and
-    may raise; the output is decoded `aside`. Raises InputError for files that cannot be read.
+    The output is judged by what it declares to be: which streams were left out, and which frame of
+    the source each of its frames shows. What was not made by this program is judged one for one,
+    with every stream. `size` is the width and height that the output must have; without it the
+    picture must keep its shape. With `declared` the output must declare just that. `stop` is called
+    often and may raise; the output is decoded `aside`. Raises InputError for files that cannot be
+    read.
     """
     before, after = describe(source), describe(output)
-    seen, made, thumbnails = compare_frames(before.info, after.info, stop, aside)
+    found = after.declaration
+    judged = found or Declaration()
+    shown = None if judged.frames is None else [frame.source for frame in judged.frames]
+    seen, made, thumbnails = compare_frames(before.info, after.info, stop, aside, shown)
     if not seen.times.ticks or not made.times.ticks:
         empty = output if seen.times.ticks else source
         raise InputError(f"{empty} holds no frame that can be decoded.")
     old, new = read_content(before, stop), read_content(after, stop)
-    first = seen.times.earliest()
+    expected = _expected(judged, seen)
+    first = next((time for time in expected if time is not None), seen.times.earliest())
     shift = made.times.earliest() - first
     tick = max(before.tick, after.tick)
+    dropped = set(judged.dropped)
     checks = [
-        _frames(seen, made),
+        _declared(found, declared),
+        _frames(seen, made, judged),
         _pictures(thumbnails),
-        _times(seen, made, shift, tick),
+        _times(expected, made, shift, tick),
         _start(shift, first, old, new, tick),
-        Check("output decodes", not made.decode_errors, f"decode_errors: {made.decode_errors}"),
+        Check("output decodes", not made.decode_errors, f"decode errors: {made.decode_errors}"),
         _geometry(before, after, size),
         *_tags(before, after),
-        *_streams(before, after, set(dropped)),
-        *_packets(before, after, old, new, shift, set(dropped)),
-        _attachments(before, after, set(dropped)),
+        *_streams(before, after, dropped),
+        *_packets(before, after, old, new, shift, dropped),
+        _attachments(before, after, dropped),
         _chapters(before, after, shift),
     ]
-    checks = [_released(check) if check.promise in waived else check for check in checks]
+    checks = [_released(check) if check.promise in judged.waived else check for check in checks]
     return VerificationReport(tuple(checks), len(made.times.ticks), seen.decode_errors)
+
+
+def _declared(found: Declaration | None, declared: Declaration | None) -> Check:
+    """That the output says what it is."""
+    kept = declared is None or found == declared or not (found or declared.says_something)
+    if found is None:
+        return Check("declaration", kept, "not made by videnhance, judged one for one")
+    parts = ["one for one" if found.frames is None else "other times, as its stages make them"]
+    if found.dropped:
+        parts.append(f"without stream {', '.join(map(str, found.dropped))} of the source")
+    if found.waived:
+        parts.append(f"released from {', '.join(found.waived)}")
+    detail = f"made by videnhance {found.version}: {', '.join(parts)}"
+    return Check("declaration", kept, detail if kept else f"{detail}, which is not what was made")
+
+
+def _expected(judged: Declaration, seen: Reading) -> list[Fraction | None]:
+    """When each frame of the output must be shown; None for one of a frame that is not there."""
+    times = list(seen.times.seconds())
+    if judged.frames is None:
+        return list(times)
+    return list(expected_times(judged.frames, dict(zip(seen.numbers, times, strict=True))))
 
 
 def _released(check: Check) -> Check:
@@ -112,9 +143,14 @@ def rehearsal_faults(source: str, preflight: str, dropped: Sequence[int] = ()) -
     return tuple(check for check in checks if not check.kept)
 
 
-def _frames(old: Reading, new: Reading) -> Check:
+def _frames(old: Reading, new: Reading, judged: Declaration) -> Check:
     count, made = len(old.times.ticks), len(new.times.ticks)
-    return Check("every frame", count == made, f"{count} in the source, {made} in the output")
+    detail = f"{count} in the source, {made} in the output"
+    if judged.frames is None:
+        return Check("every frame", count == made, detail)
+    missing = {frame.source for frame in judged.frames} - set(old.numbers)
+    kept = made == len(judged.frames) and not missing
+    return Check("every frame", kept, f"{detail}, {len(judged.frames)} declared")
 
 
 def _pictures(thumbnails: ThumbnailCheck) -> Check:
@@ -127,10 +163,12 @@ def _pictures(thumbnails: ThumbnailCheck) -> Check:
     return Check("same pictures", thumbnails.same, detail)
 
 
-def _times(old: Reading, new: Reading, shift: Fraction, tick: Fraction) -> Check:
+def _times(
+    expected: Sequence[Fraction | None], new: Reading, shift: Fraction, tick: Fraction
+) -> Check:
     # Where there are more frames on one side, "every frame" is broken already.
-    pairs = zip(old.times.seconds(), new.times.seconds(), strict=False)
-    worst = max(abs(b - a - shift) for a, b in pairs)
+    pairs = zip(expected, new.times.seconds(), strict=False)
+    worst = max((abs(b - a - shift) for a, b in pairs if a is not None), default=Fraction(0))
     return Check(
         "every timestamp",
         worst <= tick,

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from videnhance.core import ClipInfo, Frame, Image, Look, Option, Runtime, UsageError
+from videnhance.core import ClipInfo, Frame, Image, Look, Option, Runtime, Stage, UsageError
 from videnhance.stages.choosing import DRAWN, LIVE, network_for
 
 if TYPE_CHECKING:
     from videnhance.inference.cascade import Cascade
-    from videnhance.temporal.scenes import Seen
-
-T = TypeVar("T")
 
 # Kernels, inference and temporal are imported where they are used: help pages import this module.
 
@@ -27,7 +23,7 @@ _GREY = 1 / 1024
 
 
 @dataclass(frozen=True)
-class Upscale:
+class Upscale(Stage):
     """Plain enlargement plus the detail that a network adds to it.
 
     With x the frame clipped to 0..1, U its bicubic enlargement and E the network's output brought
@@ -95,17 +91,21 @@ class Upscale:
     ] = 42.0
 
     @property
+    def scans(self) -> bool:
+        """Whether it uses what is known of cuts, flashes, repeats and noise."""
+        return self.temporal in ("steady", "reuse")
+
+    @property
     def lookahead(self) -> int:
         """Frames it must see after a frame before that can leave."""
-        from videnhance.temporal import control, scenes
+        from videnhance.temporal import control
 
-        if self.temporal == "steady":
-            return scenes.LONGEST_FLASH
         return control.LOOKAHEAD if self.temporal == "reuse" else 0
 
     @property
     def preroll(self) -> int:
-        """Frames before a segment that resolve_stages the filter; `reuse` begins with an anchor."""
+        """Frames before a segment after which the filter has its state; `reuse` begins with a
+        reference frame."""
         from videnhance.temporal import steady
 
         share = steady.STRENGTHS[self.steady_strength]
@@ -113,12 +113,9 @@ class Upscale:
 
     @property
     def postroll(self) -> int:
-        """Frames behind a segment that its last ones need: with `steady` those that tell a flash
-        from a cut, with `reuse` the next segment's first, which is an anchor.
-        """
-        from videnhance.temporal import scenes
-
-        return {"steady": scenes.LONGEST_FLASH, "reuse": 1}.get(self.temporal, 0)
+        """Frames behind a segment that its last ones need: with `reuse` the next segment's first,
+        which is a reference frame."""
+        return 1 if self.temporal == "reuse" else 0
 
     def resolve(self, clip: ClipInfo, device_kind: str, look: Look) -> Self:
         """The same stage with model and size decided. Raises UsageError."""
@@ -241,27 +238,30 @@ class Upscale:
     def run(self, frames: Iterator[Frame], clip: ClipInfo, rt: Runtime) -> Iterator[Frame]:
         """Enlarge frames in the way that `temporal` says."""
         out = self.output(clip)
-        finished = partial(self._finished, height=out.height, width=out.width)
-        if not self.models(clip):
-            return (finished(frame, None) for frame in frames)
+        size = out.height, out.width
+        if self._idle(clip):
+            return (_plain(frame, size) for frame in frames)
+        pictures = self._pictures(frames, clip, size, rt)
+        return (_detailed(frame, picture, size, self.strength) for frame, picture in pictures)
+
+    def _pictures(
+        self, frames: Iterator[Frame], clip: ClipInfo, size: tuple[int, int], rt: Runtime
+    ) -> Iterator[tuple[Frame, Image]]:
+        from videnhance.inference.cascade import Cascade
+        from videnhance.temporal import enlarge
+
         cascade = self._loaded(clip, rt)
         if self.temporal == "off":
-
-            def enlarged(frame: Frame) -> Frame:
-                return finished(frame, cascade(frame.data.clip(0, 1), out.height, out.width))
-
-            return rt.map(enlarged, frames, cascade.workers)
-        scale = out.height // clip.height
-        if (scale * clip.height, scale * clip.width) != (out.height, out.width):
-            # Parts of frames must begin on whole pixels; the rest is done at the end.
-            factor = max(out.height / clip.height, out.width / clip.width)
-            scale = min(cascade.scale, math.ceil(factor))
+            return enlarge.each_alone(frames, cascade, size, rt)
+        factor = max(size[0] / clip.height, size[1] / clip.width)
+        # Regions of frames must begin on whole pixels: a broken scale is reached by resizing.
+        scale = int(factor) if factor.is_integer() else min(cascade.scale, math.ceil(factor))
         if self.temporal == "steady":
-            pictures = self._steady(frames, cascade, scale, rt)
-        else:
-            pictures = self._reuse(frames, clip, cascade, scale, rt)
-        # In place, for memory that is new takes ten times as long.
-        return (finished(frame, picture.clip(0, 1, out=picture)) for frame, picture in pictures)
+            return enlarge.steadily(frames, cascade, scale, self.steady_strength, rt)
+        names = self._drafts(clip)
+        drafts = Cascade([rt.network(name) for name in names]) if names else None
+        shape = clip.height, clip.width
+        return enlarge.with_reuse(frames, shape, cascade, drafts, scale, self.reuse_quality, rt)
 
     def _loaded(self, clip: ClipInfo, rt: Runtime) -> Cascade:
         """The networks of a frame: a file's network may be needed more than once."""
@@ -274,100 +274,29 @@ class Upscale:
         repeats = _repeats(network.scale, self.output(clip).height / clip.height)
         return Cascade([network] * repeats, self.restore)
 
-    def _steady(
-        self, frames: Iterator[Frame], cascade: Cascade, scale: int, rt: Runtime
-    ) -> Iterator[tuple[Frame, Image]]:
-        from videnhance.kernels.resize import resize
-        from videnhance.temporal.scenes import scenes
-        from videnhance.temporal.steady import STRENGTHS, steadied
 
-        def enlarged(seen: Seen) -> tuple[Seen, Image, Image]:
-            image = seen.frame.data.clip(0, 1)
-            height, width = scale * seen.frame.height, scale * seen.frame.width
-            return seen, cascade(image, height, width), resize(image, height, width)
+def _plain(frame: Frame, size: tuple[int, int]) -> Frame:
+    from videnhance.kernels.resize import resize
 
-        items = rt.map(enlarged, _noted(scenes(frames), rt), cascade.workers)
-        for seen, picture in steadied(items, STRENGTHS[self.steady_strength]):
-            yield seen.frame, picture
-
-    def _reuse(
-        self,
-        frames: Iterator[Frame],
-        clip: ClipInfo,
-        cascade: Cascade,
-        scale: int,
-        rt: Runtime,
-    ) -> Iterator[tuple[Frame, Image]]:
-        from videnhance.inference.cascade import Cascade
-        from videnhance.kernels.motion import planar
-        from videnhance.kernels.resize import resize
-        from videnhance.temporal.control import longest_distance
-        from videnhance.temporal.fill import Networks
-        from videnhance.temporal.reuse import Reuse
-        from videnhance.temporal.scenes import scenes
-
-        drafts = None
-        if names := self._drafts(clip):
-            drafts = Cascade([rt.network(name) for name in names])
-        longest = longest_distance(clip.height, clip.width, scale)
-
-        def full(image: Image) -> Image:
-            return cascade(image, scale * image.shape[1], scale * image.shape[2])
-
-        def draft(image: Image) -> Image:
-            height, width = scale * image.shape[1], scale * image.shape[2]
-            made = drafts(image, height, width) if drafts else resize(image, height, width)
-            return made.clip(0, 1)
-
-        networks = Networks(full, draft, scale, cascade.receptive_field, cascade.psnr_oriented)
-        reuse = Reuse(networks, self.reuse_quality, longest)
-        tasks = reuse.tasks(_noted(scenes(frames), rt), cascade.workers)
-        # Anchors take long: what lies between the earlier ones is done meanwhile.
-        for done in rt.map(_called, tasks, cascade.workers, longest):
-            if done is None:
-                continue
-            seen, made = done
-            pts = seen.frame.pts
-            rt.count("pixels", pts, made.cost.size)
-            rt.count("network_pixels", pts, made.cost.pixels)
-            if made.cost.audit is not None:
-                rt.record("audit", pts, -10 * math.log10(max(made.cost.audit, 1e-10)))
-            yield seen.frame, planar(made.result)
-
-    def _finished(self, frame: Frame, picture: Image | None, height: int, width: int) -> Frame:
-        """Give a frame the network's picture, as far as `strength` wants it."""
-        from videnhance.kernels.resize import enlarge_linear, resize
-
-        if picture is None:
-            return replace(frame, data=resize(frame.data, height, width))
-        result = resize(picture, height, width)
-        clipped = frame.data.clip(0, 1)
-        if _is_grey(clipped):
-            # Networks tint black-and-white film by a code value or three.
-            result = _without_colour(result)
-        if self.strength < 1:
-            plain = resize(clipped, height, width)
-            result = plain + self.strength * (result - plain)
-        beyond = frame.data - clipped
-        if beyond.any():
-            result = result + enlarge_linear(beyond, height, width)
-        return replace(frame, data=result)
+    return replace(frame, data=resize(frame.data, *size))
 
 
-def _noted(items: Iterator[Seen], rt: Runtime) -> Iterator[Seen]:
-    """The same, with cuts and repeats told to the report; a stream's first frame is no cut."""
-    from videnhance.temporal.scenes import Kind
+def _detailed(frame: Frame, picture: Image, size: tuple[int, int], strength: float) -> Frame:
+    """A frame with the network's picture, as far as `strength` wants it."""
+    from videnhance.kernels.resize import enlarge_linear, resize
 
-    for number, seen in enumerate(items):
-        if seen.kind is Kind.CUT and number:
-            rt.record("cuts", seen.frame.pts, 1.0)
-        if seen.kind is Kind.REPEAT:
-            rt.count("repeats", seen.frame.pts)
-        yield seen
-
-
-def _called(task: Callable[[], T]) -> T:
-    return task()
+    result = resize(picture, *size)
+    clipped = frame.data.clip(0, 1)
+    if _is_grey(clipped):
+        # Networks tint black-and-white film by a code value or three.
+        result = _without_colour(result)
+    if strength < 1:
+        plain = resize(clipped, *size)
+        result = plain + strength * (result - plain)
+    beyond = frame.data - clipped
+    if beyond.any():
+        result = result + enlarge_linear(beyond, *size)
+    return replace(frame, data=result)
 
 
 def _is_grey(image: Image) -> bool:

@@ -122,7 +122,7 @@ class Between:
         self._luma, self._sigma = LumaPicture(seen.luma), seen.sigma
         before, after = references
         self._scale = before.result.shape[0] // seen.luma.shape[0]
-        image = interleaved(seen.frame.data.clip(0, 1))
+        image = interleaved(seen.image)
         self._change = image - _mixed(before.image, after.image, place)
         self._light = light_of(self._change)
         self._square = _square(self._change, self._light)

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videnhance.temporal.lazy import Lazy
-from videnhance.temporal.scenes import LONGEST_FLASH
 
 DISTANCES = (1, 2, 4, 8, 16, 32)
 """Frames from one reference to the next."""
-LOOKAHEAD = 3 * DISTANCES[-1] + LONGEST_FLASH
+LOOKAHEAD = 3 * DISTANCES[-1]
 """Frames: the rest of a group, the next one, whose reference is begun early, what is handed out
 while that takes its time, and a suspected flash. Where nothing is carried, there are fewer."""
 _HELD = 2_000_000_000

@@ -70,7 +70,7 @@ class Inner:
         self, networks: Networks, seen: Seen, references: tuple[Reference, Reference], place: float
     ) -> None:
         self._networks, self._seen, self._place = networks, seen, place
-        self._image = seen.frame.data.clip(0, 1)
+        self._image = seen.image
         self._height, self._width = self._image.shape[1:]
         self._side = tile_side(self._height, self._width)
         self._added = min(reference.added() for reference in references)

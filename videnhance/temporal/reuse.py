@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from videnhance.core import Image
+from videnhance.core import FrameKind, Image
 from videnhance.kernels.motion import Floats, interleaved
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Detail, Reference, changed, mean_square
@@ -17,7 +17,7 @@ from videnhance.temporal.control import DISTANCES, Control, Cost
 from videnhance.temporal.fill import Inner, Made, Networks, smoothed_reference
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
-from videnhance.temporal.scenes import Kind, Seen
+from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown
 from videnhance.temporal.strength import detail_strength
 
@@ -97,7 +97,7 @@ class Reuse:
         control = Control(self._longest)
         last: _Group | None = None
         for frames, distance in self._spans(items, control):
-            if frames[0].kind is Kind.CUT:
+            if frames[0].kind is FrameKind.CUT:
                 last = self._opening(frames[0])
             else:
                 assert last is not None  # a stream begins with a cut
@@ -115,14 +115,14 @@ class Reuse:
         first: Seen | None = None
         distance = new = 0
         for seen in items:
-            if seen.kind is Kind.CUT:
+            if seen.kind is FrameKind.CUT:
                 if frames:
                     yield frames, distance
                 yield [seen], 1
                 first, frames, new, distance = seen, [], 0, _UNDECIDED
                 continue
             frames.append(seen)
-            new += seen.kind is Kind.PLAIN
+            new += seen.kind is FrameKind.PLAIN
             if first is not None and new == _UNDECIDED:
                 distance = control.begin_scene(changed(first, seen, self.allowed))
                 first = None
@@ -142,7 +142,7 @@ class Reuse:
     def _group(self, frames: list[Seen], distance: int, last: _Group, control: Control) -> _Group:
         """Plan a span of frames; the last new one becomes a reference."""
         before, shown = last.reference, last.shown
-        new = [seen for seen in frames if seen.kind is Kind.PLAIN]
+        new = [seen for seen in frames if seen.kind is FrameKind.PLAIN]
         reference = Lazy(partial(self._reference, new[-1])) if new else before
         correction = control.correction(self.allowed)
         entries: list[_Entry] = []
@@ -150,10 +150,10 @@ class Reuse:
         costs: list[Lazy[Cost]] = []
         for seen in frames:
             made: Lazy[Made]
-            inner = seen.kind is Kind.PLAIN and seen is not new[-1]
-            if seen.kind is Kind.FLASH:
+            inner = seen.kind is FrameKind.PLAIN and seen is not new[-1]
+            if seen.kind is FrameKind.FLASH:
                 made = Lazy(partial(self._alone, seen))
-            elif seen.kind is Kind.REPEAT:
+            elif seen.kind is FrameKind.REPEAT:
                 made = Lazy(partial(_repeated, seen, shown))
             elif inner:
                 place = (len(costs) + 1) / len(new)
@@ -167,15 +167,15 @@ class Reuse:
             entries.append(entry)
             if inner:
                 costs.append(entry.cost)
-            if seen.kind is not Kind.FLASH:
+            if seen.kind is not FrameKind.FLASH:
                 shown = made
-                if seen.kind is not Kind.REPEAT:
+                if seen.kind is not FrameKind.REPEAT:
                     previous = (seen, made)
         control.planned(distance, costs)
         return _Group(entries, reference, begins=bool(new), carries=bool(costs), shown=shown)
 
     def _reference(self, seen: Seen) -> Reference:
-        image = seen.frame.data.clip(0, 1)
+        image = seen.image
         result = interleaved(self.networks.full(image))
         luma = LumaPicture(seen.luma)
         return Reference(
@@ -198,7 +198,7 @@ class Reuse:
         return float(mean_square(result - plain).mean())
 
     def _alone(self, seen: Seen) -> Made:
-        result = interleaved(self.networks.full(seen.frame.data.clip(0, 1)))
+        result = interleaved(self.networks.full(seen.image))
         return Made(result, Cost.of_network(seen.luma.size))
 
     def _filled(

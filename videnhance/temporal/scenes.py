@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from videnhance.core import Frame
+from videnhance.core import Frame, FrameKind, Image
 from videnhance.kernels.motion import (
     Floats,
     box,
@@ -25,6 +24,10 @@ from videnhance.kernels.noise import noise_level
 
 LONGEST_FLASH = 2
 """Frames; also how many frames must be seen after a cut before it is sure to be none."""
+_LEVELS = 15
+"""Frames whose noise levels are remembered: the noise of a scene is their median."""
+SCAN_PREROLL = _LEVELS + 1
+"""Frames after which a scan knows what it knows in an uncut run, but for repeats in a row."""
 
 _SMALL = (160, 90)
 _SUSPICIOUS = 0.03
@@ -43,28 +46,39 @@ _SIDE = 5
 _EXTREME = 4.5  # sigmas that the largest of a frame's means of noise stays below
 
 
-class Kind(Enum):
-    """What a frame is to the one before."""
-
-    CUT = "cut"
-    """The first of a scene: nothing may reach across its beginning."""
-    FLASH = "flash"
-    """For a frame or two something else: it stands alone, and the next goes on from before it."""
-    REPEAT = "repeat"
-    """It shows what the one before shows."""
-    PLAIN = "plain"
-
-
 @dataclass(frozen=True)
 class Seen:
-    """A frame with what was found out about it."""
+    """A frame and what every temporal method needs of it."""
 
     frame: Frame
+    image: Image
+    """The frame within 0..1, (3, H, W)."""
     luma: Floats
-    """Of the frame within 0..1, (H, W)."""
-    kind: Kind
-    sigma: float
-    """Noise level of the scene's luma so far, 0..1."""
+    """Of that, (H, W)."""
+
+    @classmethod
+    def of(cls, frame: Frame) -> Seen:
+        """Prepare a frame."""
+        image = frame.data.clip(0, 1)
+        return cls(frame, image, luma(image))
+
+    @property
+    def kind(self) -> FrameKind:
+        """What it is to the frame before."""
+        return self.frame.kind
+
+    @property
+    def sigma(self) -> float:
+        """Noise level of the scene's luma so far, 0..1."""
+        return self.frame.noise
+
+
+def seen(frames: Iterator[Frame]) -> Iterator[Seen]:
+    """Scanned frames with their luma; the first one begins a scene, whatever came before it."""
+    for number, frame in enumerate(frames):
+        if not number and not frame.scene_start:
+            frame = replace(frame, kind=FrameKind.CUT)
+        yield Seen.of(frame)
 
 
 @dataclass
@@ -74,8 +88,10 @@ class _Looked:
     small: Floats
 
 
-def scenes(frames: Iterator[Frame]) -> Iterator[Seen]:
-    """Look at every frame; those behind a suspected cut are held back until it is sure.
+def scan(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Find the kind and the noise of every frame.
+
+    Frames behind a suspected cut are held back until it is sure.
 
     A cut is a frame that differs from the one before, in the mean, and that neither motion nor a
     fade explains in more than half of the picture.
@@ -95,13 +111,17 @@ def scenes(frames: Iterator[Frame]) -> Iterator[Seen]:
             flash = _flash(judge, now, waiting, source)
             if flash:
                 for looked in flash:
-                    yield Seen(looked.frame, looked.luma, Kind.FLASH, judge.sigma)
+                    yield _found(looked, FrameKind.FLASH, judge)
                 continue
             judge.begin(now)
-            yield Seen(now.frame, now.luma, Kind.CUT, judge.sigma)
+            yield _found(now, FrameKind.CUT, judge)
             continue
         kind = judge.follow(now)
-        yield Seen(now.frame, now.luma, kind, judge.sigma)
+        yield _found(now, kind, judge)
+
+
+def _found(looked: _Looked, kind: FrameKind, judge: _Judge) -> Frame:
+    return replace(looked.frame, kind=kind, noise=judge.sigma)
 
 
 def _flash(
@@ -131,7 +151,7 @@ class _Judge:
         self.last: _Looked | None = None
         self.sigma = 0.0
         self._shown: _Looked | None = None
-        self._levels: deque[float] = deque(maxlen=15)
+        self._levels: deque[float] = deque(maxlen=_LEVELS)
 
     def begin(self, now: _Looked) -> None:
         """A new scene."""
@@ -165,16 +185,16 @@ class _Judge:
         )
         return bool(np.mean(blocks < _CONFIDENT) > 0.5)
 
-    def follow(self, now: _Looked) -> Kind:
+    def follow(self, now: _Looked) -> FrameKind:
         """Take in a further frame of the scene."""
         assert self.last is not None
         if self._repeats(now):
             self.last = now
-            return Kind.REPEAT
+            return FrameKind.REPEAT
         self._levels.append(noise_level(faded(self.last.luma, now.luma), now.luma))
         self.sigma = float(np.median(self._levels))
         self.last = self._shown = now
-        return Kind.PLAIN
+        return FrameKind.PLAIN
 
     def _repeats(self, now: _Looked) -> bool:
         """Whether a frame shows what the last one shows that was not a repeat itself.

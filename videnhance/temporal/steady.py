@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from videnhance.core import Image
+from videnhance.core import FrameKind, Image
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -21,7 +21,7 @@ from videnhance.kernels.motion import (
     warp,
 )
 from videnhance.temporal.flow import LumaPicture, find_motion
-from videnhance.temporal.scenes import Kind, Seen, fade
+from videnhance.temporal.scenes import Seen, fade
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
 """Smallest share of the present in the filtered detail, by name."""
@@ -50,7 +50,7 @@ class _State:
     """How many frames agree with each pixel of the input, (H, W)."""
 
 
-def steadied(
+def filtered(
     items: Iterator[tuple[Seen, Image, Image]], smallest_share: float
 ) -> Iterator[tuple[Seen, Image]]:
     """Filter the network's pictures; each comes with what was seen, and the plain enlargement.
@@ -63,10 +63,10 @@ def steadied(
     """
     state: _State | None = None
     for seen, network, plain in items:
-        if seen.kind is Kind.FLASH:
+        if seen.kind is FrameKind.FLASH:
             yield seen, network
             continue
-        if seen.kind is Kind.CUT:
+        if seen.kind is FrameKind.CUT:
             state = None
         state, result = _step(state, seen, network, plain, smallest_share)
         yield seen, result
@@ -76,7 +76,7 @@ def _step(
     state: _State | None, seen: Seen, network: Image, enlarged_input: Image, smallest_share: float
 ) -> tuple[_State, Image]:
     picture = LumaPicture(seen.luma)
-    image = interleaved(seen.frame.data.clip(0, 1))
+    image = interleaved(seen.image)
     fresh = interleaved(network)
     if state is None:
         return _State(picture, image, fresh, np.ones_like(seen.luma)), network

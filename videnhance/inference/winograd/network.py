@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videnhance.core import Image, InputError, OutOfMemory
-from videnhance.inference.devices import usable_cores
 from videnhance.inference.ncnn_file import NcnnFile, read_ncnn
 from videnhance.inference.winograd import compact, rrdb
 
@@ -38,6 +37,9 @@ class WinogradNetwork:
     exact = True
     """It computes in fp32 and nothing else."""
 
+    workers = None
+    """Each call takes one thread."""
+
     def __init__(self, network: Architecture) -> None:
         self._network = network
         self._lock = threading.Lock()
@@ -47,11 +49,6 @@ class WinogradNetwork:
     def scale(self) -> int:
         """Output size over input size, per axis."""
         return self._network.scale
-
-    @property
-    def workers(self) -> int:
-        """One call per core."""
-        return usable_cores()
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
         """See `Backend`."""
@@ -65,7 +62,6 @@ class WinogradNetwork:
             raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
         with self._lock:
             self._idle.append(((height, width), run))
-            del self._idle[: -self.workers]
         return result
 
     def _take(self, height: int, width: int) -> Run:

@@ -1,0 +1,60 @@
+"""What a job may use of the machine: the only place that asks for cores and memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from videnhance.core import UsageError
+
+_FREE_MEMORY_SHARE = 0.5
+"""Part of the free memory that a job takes where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Threads that compute at once, and bytes of main memory that these plan with."""
+
+    threads: int
+    memory: int
+
+    @classmethod
+    def of_machine(cls, threads: int | None = None, memory: int | None = None) -> Self:
+        """Those given; of the others all usable cores and half of the free memory.
+
+        Raises UsageError for fewer than one thread or byte.
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"--threads is {threads}; it must be at least 1.")
+        if memory is not None and memory < 1:
+            raise UsageError("--memory must be more than 0.")
+        return cls(
+            usable_cores() if threads is None else threads,
+            int(free_memory() * _FREE_MEMORY_SHARE) if memory is None else memory,
+        )
+
+
+def usable_cores() -> int:
+    """Number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes of main memory this process can still have, limits of a container included."""
+    import psutil  # type: ignore[import-untyped, unused-ignore]
+
+    free = int(psutil.virtual_memory().available)
+    root = Path("/sys/fs/cgroup")
+    for limit, usage in (
+        (root / "memory.max", root / "memory.current"),
+        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(limit.read_text()) - int(usage.read_text()))
+        except (OSError, ValueError):  # no such limit, or "max"
+            continue
+    return max(free, 0)

@@ -1,0 +1,92 @@
+"""Enlarge a stream of frames: each alone, filtered in time, or with detail of its neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from videnhance.core import Frame, Image, Runtime
+from videnhance.inference.cascade import Cascade
+from videnhance.kernels.motion import planar
+from videnhance.kernels.resize import resize
+from videnhance.temporal.control import longest_distance
+from videnhance.temporal.fill import Networks
+from videnhance.temporal.reuse import Reuse
+from videnhance.temporal.scenes import Seen, seen
+from videnhance.temporal.steady import STRENGTHS, filtered
+
+T = TypeVar("T")
+
+
+def each_alone(
+    frames: Iterator[Frame], cascade: Cascade, size: tuple[int, int], rt: Runtime
+) -> Iterator[tuple[Frame, Image]]:
+    """Frames with their pictures of `size` (height, width), by the network."""
+
+    def enlarged(frame: Frame) -> tuple[Frame, Image]:
+        return frame, cascade(frame.data.clip(0, 1), *size)
+
+    return rt.map(enlarged, frames, cascade.workers)
+
+
+def steadily(
+    frames: Iterator[Frame], cascade: Cascade, scale: int, strength: str, rt: Runtime
+) -> Iterator[tuple[Frame, Image]]:
+    """Frames with their pictures, `scale` times as large, filtered in time.
+
+    `strength` is a key of `steady.STRENGTHS`.
+    """
+
+    def enlarged(now: Seen) -> tuple[Seen, Image, Image]:
+        height, width = scale * now.frame.height, scale * now.frame.width
+        return now, cascade(now.image, height, width), resize(now.image, height, width)
+
+    items = rt.map(enlarged, seen(frames), cascade.workers)
+    for now, picture in filtered(items, STRENGTHS[strength]):
+        # In place, for memory that is new takes ten times as long.
+        yield now.frame, picture.clip(0, 1, out=picture)
+
+
+def with_reuse(
+    frames: Iterator[Frame],
+    size: tuple[int, int],
+    cascade: Cascade,
+    drafts: Cascade | None,
+    scale: int,
+    quality: float,
+    rt: Runtime,
+) -> Iterator[tuple[Frame, Image]]:
+    """Frames of `size` (height, width) with their pictures, `scale` times as large.
+
+    The network sees few of them whole. `quality` is the PSNR in dB that the others have against
+    the network's own output.
+    """
+    longest = longest_distance(*size, scale)
+
+    def full(image: Image) -> Image:
+        return cascade(image, scale * image.shape[1], scale * image.shape[2])
+
+    def draft(image: Image) -> Image:
+        height, width = scale * image.shape[1], scale * image.shape[2]
+        made = drafts(image, height, width) if drafts else resize(image, height, width)
+        return made.clip(0, 1)
+
+    networks = Networks(full, draft, scale, cascade.receptive_field, cascade.psnr_oriented)
+    tasks = Reuse(networks, quality, longest).tasks(seen(frames), cascade.workers)
+    # Reference frames take long: what lies between the earlier ones is done meanwhile.
+    for done in rt.map(_called, tasks, cascade.workers, longest):
+        if done is None:
+            continue
+        now, made = done
+        pts = now.frame.pts
+        rt.count("pixels", pts, made.cost.size)
+        rt.count("network_pixels", pts, made.cost.pixels)
+        if made.cost.audit is not None:
+            rt.record("audit", pts, -10 * math.log10(max(made.cost.audit, 1e-10)))
+        picture = planar(made.result)
+        yield now.frame, picture.clip(0, 1, out=picture)
+
+
+def _called(task: Callable[[], T]) -> T:
+    return task()
