@@ -135,8 +135,8 @@ class Job:
             "device": {"kind": self.device, "tiles": dict(self.tiles)},
             **{stage.name: _set(in_use(stage)) for stage in self.stages},
             "found": dict(self.found),
-            "encode": _set(in_use(self.encode)),
-            "encoding": {
+            "asked": {"encode": _set(in_use(self.encode))},
+            "encode": {
                 "encoder": self.encoding.encoder,
                 "pix_fmt": self.encoding.pix_fmt,
                 "options": dict(self.encoding.options),
@@ -160,13 +160,14 @@ class Job:
         path.write_bytes(tomli_w.dumps(self.table()).encode("utf-8", "replace"))
 
     def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
-        """Dotted names of what makes a saved job another one; paths, tiles and reasons do not."""
+        """Dotted names of what makes a saved job another one; paths, tiles and reasons do not,
+        nor what was asked of the encoder where the same came of it."""
         return tuple(
             name
             for name in _different(saved, self.table(), "")
             if name not in ("source.path", "output.path")
             and not name.startswith("device.tiles")
-            and name.split(".")[0] != "found"
+            and name.split(".")[0] not in ("found", "asked")
         )
 
 

@@ -174,6 +174,7 @@ def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
         raise UsageError(f"The preset {path} is not valid TOML: {exc}.") from exc
     known = list(tables)
     if "videnhance" in content:  # the job of an earlier run
+        content |= content["asked"]
         return {table: values for table, values in content.items() if table in known}
     content.pop("description", None)
     for table, values in content.items():

@@ -300,7 +300,7 @@ def test_models(run) -> None:
 def test_presets(run) -> None:
     listed = run("presets").stdout.splitlines()
     assert [line.split()[0] for line in listed] == sorted(presets())
-    assert "strength = 0.6" in run("presets", "psnr_oriented").stdout
+    assert "strength = 0.6" in run("presets", "faithful").stdout
     assert run("presets", "nothing").exit_code == 2
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from videnhance.core import UsageError
 from videnhance.engine import Event, Phase, enhance
+from videnhance.media.verify import verify
 
 _TONE = ("-f", "lavfi", "-i", "sine=frequency=330:sample_rate=44100:duration=1.2")
 _TONE_48 = ("-f", "lavfi", "-i", "aevalsrc=sin(900*t)|cos(700*t):s=48000:d=1.2")
@@ -319,6 +320,32 @@ def test_a_stream_is_left_out_only_when_the_user_agrees(ffmpeg: Any, tmp_path: P
     result = enhance(source, output, scale=1, strength=0.0, device="cpu", drop_unsupported=True)
     assert "Audio" not in ffmpeg.describe(output)
     assert any("vorbis" in warning for warning in result.warnings)
+    # Who verifies the output alone is told by it what was left out.
+    report = verify(str(source), str(output))
+    assert report.kept, report.broken
+    assert "without stream 1" in report.checks[0].detail
+
+
+def test_what_an_output_declares_lies_beside_it_where_the_container_has_no_place(
+    ffmpeg: Any, tmp_path: Path
+) -> None:
+    (ffmpeg.folder / "font.ttf").write_bytes(b"font")
+    attached = ("-attach", ffmpeg.folder / "font.ttf", "-metadata:s:t", "mimetype=font/ttf")
+    source = ffmpeg.clip("attached.mkv", *_H264, *attached)
+    output = tmp_path / "out.ts"
+    options = {"scale": 1, "strength": 0.0, "device": "cpu", "overwrite": True}
+    enhance(source, output, drop_unsupported=True, **options)
+    beside = output.with_name("out.ts.videnhance.json")
+    assert beside.exists()
+    assert verify(str(source), str(output)).kept
+    beside.rename(tmp_path / "moved")
+    assert [check.promise for check in verify(str(source), str(output)).broken] == ["attachments"]
+    other = ffmpeg.clip("plain.mkv", *_H264)
+    enhance(other, output, **options)
+    assert not beside.exists()
+    report = verify(str(other), str(output))
+    assert report.kept
+    assert report.checks[0].detail == "not made by videnhance, judged one for one"
 
 
 _PLANES = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p12le", "gray", "yuv410p")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from videnhance.core import ClipInfo, Frame, UsageError
+from videnhance.core import ClipInfo, Frame, ResourceError, UsageError
 from videnhance.engine import Event, Phase, enhance, enhance_frames
 
 CLIP = ClipInfo(8, 6, Fraction(1, 25), Fraction(25))
@@ -30,6 +30,32 @@ def test_a_report_never_replaces_the_source_or_the_output(source: Path, tmp_path
             enhance(source, tmp_path / "out.mkv", strength=0, report=report)
     assert source.read_bytes() == before
     assert not list(tmp_path.iterdir())
+
+
+def test_the_job_of_an_earlier_run_can_be_a_preset(source: Path, tmp_path: Path) -> None:
+    first = enhance(source, tmp_path / "a.mkv", strength=0, scale=1.5, codec="ffv1", device="cpu")
+    first.job.save(tmp_path / "job.toml")
+    preset = str(tmp_path / "job.toml")
+    again = enhance(source, tmp_path / "b.mkv", preset=preset, device="cpu")
+    assert again.job.stages == first.job.stages
+    assert again.job.encoding == first.job.encoding
+    larger = enhance(source, tmp_path / "c.mkv", preset=preset, scale=2.0, device="cpu")
+    assert (larger.job.clip.width, larger.job.encoding) == (128, first.job.encoding)
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"), [({"threads": 0}, "--threads"), ({"memory": 0}, "--mem")]
+)
+def test_a_job_needs_a_thread_and_memory(
+    source: Path, tmp_path: Path, given: dict[str, int], flag: str
+) -> None:
+    with pytest.raises(UsageError, match=flag):
+        enhance(source, tmp_path / "out.mkv", **given)
+
+
+def test_a_job_that_does_not_fit_into_its_memory_is_refused(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="--memory"):
+        enhance(source, tmp_path / "out.mkv", strength=0, memory=1 << 10)
 
 
 def test_a_report_holds_job_and_proof(source: Path, tmp_path: Path) -> None:

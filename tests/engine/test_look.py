@@ -181,7 +181,7 @@ def test_only_another_choice_makes_another_job(
 def live_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card of the live family with the weights of another network."""
     known = dict(cards.all_cards())
-    known["live-x2"] = replace(known[f"{DRAWN}-x2"], id="live-x2", family="live", student=None)
+    known["live-x2"] = replace(known[f"{DRAWN}-x2"], id="live-x2", family="live", draft="")
     monkeypatch.setattr(cards, "all_cards", lambda: known)
 
 

@@ -156,7 +156,7 @@ def test_a_changed_setting_keeps_the_work_until_it_may_be_dropped(
     output = tmp_path / "out.mkv"
     _stopped_after(source, output, 1)
     with pytest.raises(UsageError) as refused:
-        _run(source, output, scale=1.0, crf=30)
+        _run(source, output, scale=1.5, crf=30)
     for word in ("upscale.scale", "encode.options.crf", "--overwrite"):
         assert word in str(refused.value)
     _, heard = _run(source, output)
@@ -169,7 +169,7 @@ def test_a_changed_setting_starts_afresh_where_it_may_overwrite(
 ) -> None:
     output = tmp_path / "out.mkv"
     _stopped_after(source, output, 1)
-    result, heard = _run(source, output, scale=1.0, crf=30, overwrite=True)
+    result, heard = _run(source, output, scale=1.5, crf=30, overwrite=True)
     assert result.computed == _FRAMES
     message = " ".join(heard.warnings)
     assert "upscale.scale" in message

@@ -93,22 +93,31 @@ def test_a_difference_between_tiles_is_faded_not_cut():
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 2), (7, 8), (40, 31)])
 def test_any_size_has_its_result(height, width):
     model, told = enlarger(Fake())
-    (result,) = model([noise(height, width)])
+    result = model(noise(height, width))
     assert result.shape == (3, 2 * height, 2 * width)
     assert result.flags.c_contiguous
     assert not told
 
 
-def test_several_images_in_one_call_have_the_bits_of_single_calls():
-    model, _ = enlarger(Fake(), tile=40)
-    images = [noise(50, 60, seed) for seed in range(3)]
-    for image, result in zip(images, model(images), strict=True):
-        assert np.array_equal(result, model(image))
+def test_inputs_are_those_of_the_card():
+    given = []
+
+    class Noisy(Fake):
+        def __call__(self, image, *, precise=False, restore=1.0):
+            given.append(image.shape)
+            return super().__call__(image[:3], precise=precise)
+
+    model = TiledNetwork("a", Noisy(), inputs=("picture", "noise"), halo=HALO, warn=print)
+    picture = np.zeros((3, 20, 30), np.float32)
+    assert model(picture, picture[:1]).shape == (3, 40, 60)
+    assert given == [(4, 20, 30)]
+    with pytest.raises(ValueError, match=r"channels \(3, 1\)"):
+        model(picture)
 
 
 def test_the_output_is_clipped():
     model, _ = enlarger(Fake(full=1.5))
-    assert model([noise(16, 16)])[0].max() == 1
+    assert model(noise(16, 16)).max() == 1
 
 
 def test_out_of_memory_halves_the_tile_and_takes_the_same_image_again():
@@ -138,7 +147,7 @@ def test_threads_that_fail_together_halve_the_tile_once():
             return original(self, image, precise=precise)
 
     model, told = enlarger(Meeting(fits=60 * 60))
-    threads = [threading.Thread(target=model, args=([noise(100, 100)],)) for _ in range(2)]
+    threads = [threading.Thread(target=model, args=(noise(100, 100),)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,7 +159,7 @@ def test_threads_that_fail_together_halve_the_tile_once():
 def test_memory_that_not_even_the_smallest_tile_fits_into_is_an_error():
     model, _ = enlarger(Fake(fits=100))
     with pytest.raises(ResourceError, match="does not fit into memory even in tiles of 32 pixels"):
-        model([noise(70, 100)])
+        model(noise(70, 100))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 0.0])
@@ -167,12 +176,12 @@ def test_a_broken_half_precision_result_is_computed_again_in_full(broken):
 def test_a_result_broken_in_full_precision_is_an_error(network):
     model, _ = enlarger(network)
     with pytest.raises(VidenhanceError, match="use another model"):
-        model([noise(20, 20)])
+        model(noise(20, 20))
 
 
 def test_black_stays_black_without_complaint():
     model, told = enlarger(Fake(half=0.0))
-    assert not model([np.zeros((3, 20, 20), np.float32)])[0].any()
+    assert not model(np.zeros((3, 20, 20), np.float32))[0].any()
     assert not told
 
 

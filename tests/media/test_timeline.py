@@ -53,7 +53,7 @@ def test_every_packet_belongs_to_one_segment_in_order(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
     stamps, keys, time_base, preroll = packets
-    segments = cut(stamps, keys, time_base, preroll)
+    segments = cut(stamps, keys, time_base, preroll, 10)
     assert [s.index for s in segments] == list(range(len(segments)))
     assert segments[0].start is None
     assert segments[0].seek_point is None
@@ -72,7 +72,7 @@ def test_decoding_begins_a_keyframe_and_a_warm_up_before_each_segment(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
     stamps, keys, time_base, preroll = packets
-    for segment in cut(stamps, keys, time_base, preroll)[1:]:
+    for segment in cut(stamps, keys, time_base, preroll, 10)[1:]:
         assert segment.start is not None
         before = [key for key in keys if key <= segment.start]
         if segment.seek_point is None:
@@ -93,7 +93,7 @@ def test_segments_begin_at_keyframes_where_these_are_near(
     packets: tuple[list[int], list[int], Fraction, int],
 ) -> None:
     stamps, keys, time_base, preroll = packets
-    segments = cut(stamps, keys, time_base, preroll)
+    segments = cut(stamps, keys, time_base, preroll, 10)
     usual = max(1, int(SEGMENT_SECONDS / time_base))
     previous = stamps[0]
     for segment in segments[1:]:
@@ -107,7 +107,7 @@ def test_segments_begin_at_keyframes_where_these_are_near(
 
 def test_no_segment_is_much_longer_than_usual_without_keyframes() -> None:
     stamps = list(range(0, 100_000, 40))
-    segments = cut(stamps, [0], Fraction(1, 1000), 5)
+    segments = cut(stamps, [0], Fraction(1, 1000), 5, 10)
     lengths = [(s.end or 100_000) - (s.start or 0) for s in segments]
     assert max(lengths) <= 12_500
     assert all(segment.seek_point is None for segment in segments)
@@ -115,7 +115,7 @@ def test_no_segment_is_much_longer_than_usual_without_keyframes() -> None:
 
 def test_a_gap_in_the_recording_holds_no_empty_segments() -> None:
     stamps = [*range(0, 5000, 40), *range(3_600_000, 3_605_000, 40)]
-    segments = cut(stamps, stamps[::10], Fraction(1, 1000), 0)
+    segments = cut(stamps, stamps[::10], Fraction(1, 1000), 0, 10)
     assert len(segments) == 2
     assert segments[1].start == 3_600_000
 
@@ -123,7 +123,7 @@ def test_a_gap_in_the_recording_holds_no_empty_segments() -> None:
 @given(st.integers(1, 100_000), st.fractions(Fraction(1, 100), 480))
 @settings(deadline=None)
 def test_numbers_are_cut_into_equal_pieces(packets: int, rate: Fraction) -> None:
-    segments = cut_by_number(packets, rate)
+    segments = cut_by_number(packets, rate, 10)
     assert segments[0].start is None
     assert segments[-1].end is None
     assert all(a.end == b.start for a, b in pairwise(segments))
@@ -167,3 +167,11 @@ def test_a_stream_without_times_is_cut_by_number(
     assert line.by_number
     assert not line.stamps
     assert len(line.segments) == 3
+
+
+def test_what_takes_long_to_compute_is_cut_shorter(ffmpeg: Any) -> None:
+    source = probe(str(ffmpeg.clip("costly.mkv", "-c:v", "libx264", "-g", "10", seconds=4)))
+    assert len(read_timeline(source).segments) == 1
+    segments = read_timeline(source, most_frames=25).segments
+    assert len(segments) == 4
+    assert len(read_timeline(source, most_frames=1000).segments) == 1

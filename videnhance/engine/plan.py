@@ -11,7 +11,7 @@ from pathlib import Path
 
 from videnhance.core import ResourceError, UsageError
 from videnhance.engine.look import FRAMES, LazyLook
-from videnhance.engine.resolving import Downloading, resolve_stages
+from videnhance.engine.resolving import Downloading, ResolvedStages, resolve_stages
 from videnhance.engine.windows import Window, most_ahead, whole_window
 from videnhance.inference import Device, Resources, select_device
 from videnhance.job import Job, Settings, library_versions
@@ -29,6 +29,11 @@ from videnhance.media.timeline import Timeline, read_timeline
 _FRAMES_IN_FLIGHT = 12  # in queues and in work, generously
 _MOST_AHEAD = 12  # of those seen ahead, as many may be finished before one in front of them
 _BYTES_PER_PIXEL = 3 * 4
+_SEGMENT_OPERATIONS = 10**14
+"""Multiplications of a segment, on a CPU: half an hour where 5·10^10 take a second, as on two cores
+without AVX-512. The number depends on the job alone, so that every machine cuts alike."""
+_FEWEST_FRAMES = 12
+"""Of a segment: shorter ones would leave reuse nothing to carry."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,9 @@ def make_plan(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
         )
     dropped = _dropped(source, output, muxer, drop_unsupported, warnings)
-    timeline = read_timeline(source, whole_window(resolved.stages).preroll, stop)
+    timeline = read_timeline(
+        source, whole_window(resolved.stages).preroll, stop, _most_frames(device, resolved)
+    )
     closest = timeline.closest / max(resolved.ratio, Fraction(1))
     if muxer in MATROSKA_MUXERS and closest * 1000 < 1:
         raise UsageError(
@@ -147,6 +154,13 @@ def make_plan(
     )
     frames = math.ceil(timeline.frames * resolved.ratio)
     return Plan(job, source, timeline, device, frames, tuple(warnings))
+
+
+def _most_frames(device: Device, resolved: ResolvedStages) -> int | None:
+    """Frames that a segment may have, so that a cut-off run loses some minutes and not hours."""
+    if device.kind != "cpu" or not resolved.operations:
+        return None
+    return max(_FEWEST_FRAMES, _SEGMENT_OPERATIONS // resolved.operations)
 
 
 def _dropped(

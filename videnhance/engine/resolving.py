@@ -11,7 +11,7 @@ from pathlib import Path
 from videnhance.core import ClipInfo, InputError, Stage
 from videnhance.engine.look import LazyLook
 from videnhance.inference import Device, Resources, cards, plan_tile, weights
-from videnhance.inference.loading import is_path
+from videnhance.inference.loading import is_path, operations
 from videnhance.job import Settings
 from videnhance.options import refuse_ignored
 
@@ -34,6 +34,8 @@ class ResolvedStages:
     """Frames that come out for each of the source's."""
     models: dict[str, dict[str, str]]
     """The sha256 of every weight file, by model and file name."""
+    operations: int
+    """Multiplications that one frame takes, if every network sees all of it."""
     tiles: dict[str, int]
     """Sides of the tiles that fit into the memory free now; none for whole frames."""
     found: dict[str, str]
@@ -56,6 +58,7 @@ def resolve_stages(
     stages: list[Stage] = []
     models: dict[str, dict[str, str]] = {}
     tiles: dict[str, int] = {}
+    work = 0
     for asked in settings.stages:
         stage = asked.resolve(clip, device.kind, look)
         refuse_ignored(asked, stage, settings.given.get(stage.name, ()))
@@ -66,6 +69,7 @@ def resolve_stages(
         for model in stage.models(clip):
             models[model] = _digests(model, downloading)
             width, height = _largest_input(model, clip, after)
+            work += operations(model) * width * height
             tile = plan_tile(model, width, height, device=device, resources=resources)
             if tile is not None:
                 tiles[model] = tile
@@ -73,7 +77,9 @@ def resolve_stages(
     ticks = math.prod(stage.timing.ticks for stage in stages)
     ratio = math.prod((stage.timing.ratio for stage in stages), start=Fraction(1))
     clip = replace(clip, time_base=clip.time_base / ticks)
-    return ResolvedStages(tuple(stages), clip, ticks, ratio, models, tiles, dict(look.reasons))
+    return ResolvedStages(
+        tuple(stages), clip, ticks, ratio, models, work, tiles, dict(look.reasons)
+    )
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:

@@ -30,6 +30,8 @@ class Card:
     """Output size over input size, per axis."""
     halo: int
     """Input pixels around a tile that its result depends on (visibly, for very deep networks)."""
+    operations: int
+    """Multiplications of one inference over its number of input pixels, about."""
     bytes_per_pixel: int
     """Peak memory of one inference over its number of input pixels, measured in fp32."""
     purpose: str

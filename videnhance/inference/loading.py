@@ -20,6 +20,7 @@ from videnhance.inference.winograd import BYTES_PER_PIXEL as WINOGRAD
 
 _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
+_UNKNOWN_OPERATIONS = 16_700_000
 _UNKNOWN_BYTES_PER_PIXEL = 56_000
 """For networks without a card: what the heaviest known one takes."""
 
@@ -86,6 +87,11 @@ def plan_tile(
     if card and _by_winograd(card, device):
         need = WINOGRAD[card.architecture]
     return tiling.tile_for(_memory(device, resources), need, halo, width, height)
+
+
+def operations(name: str) -> int:
+    """Multiplications that a model takes for each input pixel, about."""
+    return _UNKNOWN_OPERATIONS if is_path(name) else cards.resolve(name).operations
 
 
 def _memory(device: Device, resources: Resources) -> int:

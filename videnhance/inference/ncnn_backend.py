@@ -90,7 +90,7 @@ class NcnnNetwork:
         options.use_bf16_storage = False
         if self._device.kind == "vulkan":
             net.set_vulkan_device(self._device.index)
-        if net.load_param(str(param)) != 0 or net.load_network(str(weights)) != 0:
+        if net.load_param(str(param)) != 0 or net.load_model(str(weights)) != 0:
             raise InputError(f"{param} and {weights.name} are not a network that ncnn can read.")
         return net
 

@@ -26,7 +26,7 @@ class TiledNetwork:
         model_id: str,
         backend: Backend,
         *,
-        inputs: tuple[str, ...] = ("picture",),
+        inputs: tuple[str, ...] | None = None,
         halo: int,
         receptive_field: int | None = None,
         psnr_oriented: bool = False,
@@ -39,10 +39,10 @@ class TiledNetwork:
         """
         self._id = model_id
         self._backend = backend
-        self._channels = tuple(INPUTS[name] for name in inputs)
+        self._channels = tuple(INPUTS[name] for name in inputs) if inputs else None
         self._halo = halo
         self._receptive_field = halo if receptive_field is None else receptive_field
-        self._faithful = psnr_oriented
+        self._psnr_oriented = psnr_oriented
         self._tile = None if tile is None else max(tile, smallest_tile(halo))
         self._threads = threads
         self._warn = warn
@@ -66,7 +66,7 @@ class TiledNetwork:
     @property
     def psnr_oriented(self) -> bool:
         """Whether it was trained for PSNR."""
-        return self._faithful
+        return self._psnr_oriented
 
     @property
     def workers(self) -> int:
@@ -75,8 +75,8 @@ class TiledNetwork:
 
     def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
         """See `core.Network`. Raises VidenhanceError where a result is broken even in fp32."""
-        if tuple(len(array) for array in inputs) != self._channels:
-            given = [len(array) for array in inputs]
+        given = tuple(len(array) for array in inputs)
+        if self._channels and given != self._channels:
             raise ValueError(f"{self._id} takes channels {self._channels}, not {given}")
         return self._run(inputs[0] if len(inputs) == 1 else np.concatenate(inputs), restore)
 

@@ -13,8 +13,8 @@ from videnhance.core import InputError
 from videnhance.media.source import DecodeErrors, SourceInfo, open_source, read_packets
 
 SEGMENT_SECONDS = 10
-_LONGEST_SECONDS = 20
-"""Where keyframes lie further apart than this, segments begin between them."""
+_LONGEST = 2
+"""Where keyframes lie further apart than so many lengths of a segment, it begins between them."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,15 @@ class Timeline:
 
 
 def read_timeline(
-    source: SourceInfo, preroll: int = 0, stop: Callable[[], None] = lambda: None
+    source: SourceInfo,
+    preroll: int = 0,
+    stop: Callable[[], None] = lambda: None,
+    most_frames: int | None = None,
 ) -> Timeline:
     """Demux the enhanced stream once.
 
-    `preroll` is how many frames before each segment its decoding must reach back; `stop` is called
-    often and may raise.
+    `preroll` is how many frames before each segment its decoding must reach back, `most_frames`
+    about how many a segment may have. `stop` is called often and may raise.
     Raises InputError when the stream has no packets.
     """
     digest = hashlib.blake2b(digest_size=16)
@@ -106,8 +109,13 @@ def read_timeline(
     rate = _average_rate(stamps, source)
     by_number = bool(untimed) or not source.seekable or not source.ordered
     time_base = source.clip.time_base
+    seconds: Fraction | int = SEGMENT_SECONDS
+    if most_frames is not None:
+        seconds = min(seconds, most_frames / rate)
     segments = (
-        cut_by_number(count, rate) if by_number else cut(stamps, sorted(keys), time_base, preroll)
+        cut_by_number(count, rate, seconds)
+        if by_number
+        else cut(stamps, sorted(keys), time_base, preroll, seconds)
     )
     per_frame = 1
     if len(stamps) > 1:
@@ -141,16 +149,20 @@ def _average_rate(stamps: Sequence[int], source: SourceInfo) -> Fraction:
 
 
 def cut(
-    stamps: Sequence[int], keys: Sequence[int], time_base: Fraction, preroll: int
+    stamps: Sequence[int],
+    keys: Sequence[int],
+    time_base: Fraction,
+    preroll: int,
+    seconds: Fraction | float,
 ) -> tuple[Segment, ...]:
-    """Segments of about SEGMENT_SECONDS that begin at keyframes where there are any.
+    """Segments of about so many seconds that begin at keyframes where there are any.
 
     `stamps` and `keys` are sorted pts of all packets and of the keyframes. Decoding begins at
     least one keyframe before the segment's own, so that frames which refer across a keyframe
     (open groups of pictures, intra refresh) are whole, and at least `preroll` frames before.
     """
-    usual = max(1, int(SEGMENT_SECONDS / time_base))
-    longest = max(1, int(_LONGEST_SECONDS / time_base))
+    usual = max(1, int(seconds / time_base))
+    longest = _LONGEST * usual
     starts = [stamps[0]]
     while True:
         wanted = starts[-1] + usual
@@ -182,9 +194,9 @@ def _seek_point(start: int, stamps: Sequence[int], keys: Sequence[int], preroll:
     return keys[at] if at >= 0 else None
 
 
-def cut_by_number(packets: int, rate: Fraction) -> tuple[Segment, ...]:
+def cut_by_number(packets: int, rate: Fraction, seconds: Fraction | float) -> tuple[Segment, ...]:
     """Segments of frame numbers for sources that cannot be sought by time; the last is open."""
-    length = max(1, round(SEGMENT_SECONDS * rate))
+    length = max(1, round(seconds * rate))
     pieces = max(1, packets // length)
     return tuple(
         Segment(i, i * length if i else None, (i + 1) * length if i + 1 < pieces else None, None)
