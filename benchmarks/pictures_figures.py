@@ -18,7 +18,7 @@ from pictures_damage import ffmpeg
 from videnhance.media.luma import LumaReader, LumaScale
 from videnhance.media.source import probe
 from videnhance.metrics import psnr, ssim
-from videnhance.metrics.motion import Motion, warped
+from videnhance.metrics.motion import MeasuredMotion, warped
 
 Luma = NDArray[np.float32]
 
@@ -43,12 +43,14 @@ def luma_of(path: Path, like: Path) -> list[Luma]:
         return [frame.luma for frame in reader.frames()]
 
 
-def motions(truth: Sequence[Luma]) -> list[Motion]:
+def motions(truth: Sequence[Luma]) -> list[MeasuredMotion]:
     """For each frame but the first, where its pixels were in the frame before."""
-    return [Motion.between(now, before) for before, now in itertools.pairwise(truth)]
+    return [MeasuredMotion.between(now, before) for before, now in itertools.pairwise(truth)]
 
 
-def error_flicker(output: Sequence[Luma], truth: Sequence[Luma], motion: Sequence[Motion]) -> float:
+def error_flicker(
+    output: Sequence[Luma], truth: Sequence[Luma], motion: Sequence[MeasuredMotion]
+) -> float:
     """Mean absolute change of the error along the truth's motion, in code values of 8 bits.
 
     Pixels that are hidden in one of both frames, and frames behind a cut, do not count. nan where
@@ -78,7 +80,9 @@ def vmaf_neg(output: Path, truth: Path) -> float:
     return statistics.fmean(frame["metrics"]["vmaf"] for frame in frames)
 
 
-def figures(output: Path, truth: Path, wanted: Sequence[Luma], motion: Sequence[Motion]) -> Figures:
+def figures(
+    output: Path, truth: Path, wanted: Sequence[Luma], motion: Sequence[MeasuredMotion]
+) -> Figures:
     """Measure one output; `wanted` and `motion` are the truth's."""
     made = luma_of(output, truth)
     if len(made) != len(wanted):

@@ -51,7 +51,7 @@ class InputError(VidenhanceError):
 
 
 class VerificationError(VidenhanceError):
-    """The written file broke a promise; it is kept aside for inspection."""
+    """The written file failed verification; it is kept aside for inspection."""
 
     exit_code = 4
 

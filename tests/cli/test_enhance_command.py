@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from videnhance import engine
-from videnhance.cli.tables import clock, mebibytes, proof_table, result_lines
+from videnhance.cli.tables import clock, mebibytes, report_table, result_lines
 from videnhance.core import (
     InputError,
     OutOfMemory,
@@ -38,10 +38,10 @@ def test_enhance_writes_a_proven_output(run, clip: Path, tmp_path: Path) -> None
     assert answer.exit_code == 0, answer.stderr
     assert output.exists()
     assert not (tmp_path / "out.mkv.videnhance").exists()
-    assert "promises kept" in answer.stdout
+    assert "checks held" in answer.stdout
     assert f"{output} (128x96)" in answer.stdout
     assert "12 frames, 64x48 to 128x96" in answer.stderr
-    assert json.loads(report.read_text())["proof"]["kept"] is True
+    assert json.loads(report.read_text())["verification"]["kept"] is True
     assert run("verify", clip, output).exit_code == 0
 
 
@@ -239,7 +239,7 @@ def test_verify_finds_what_is_missing(run, clip: Path, make_clip, tmp_path: Path
     assert "BROKEN" in answer.stdout
     found = json.loads(run("verify", clip, short, "--json").stdout)
     assert found["kept"] is False
-    assert [c["kept"] for c in found["checks"] if c["promise"] == "every frame"] == [False]
+    assert [c["kept"] for c in found["checks"] if c["name"] == "every frame"] == [False]
     answer = run("verify", clip, tmp_path / "nothing.mkv")
     assert (answer.exit_code, answer.stdout) == (3, "")
     assert "does not exist" in answer.stderr
@@ -268,7 +268,7 @@ def test_names_that_no_encoding_knows(
 
 def test_a_proof_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     proof = VerificationReport((Check("stream [b]1[/]", False, "lost [red]"),), 1, DecodeErrors())
-    Console().print(proof_table(proof))
+    Console().print(report_table(proof))
     shown = capsys.readouterr().out
     assert "stream [b]1[/]  BROKEN  lost [red]" in shown
 
@@ -278,7 +278,7 @@ def test_standard_input_is_a_source(program, clip: Path, tmp_path: Path) -> None
         child = program("enhance", "-", tmp_path / "out.mkv", *PLAIN, stdin=source)
         stdout, stderr = child.communicate()
     assert child.returncode == 0, stderr
-    assert "promises kept" in stdout
+    assert "checks held" in stdout
     child = program("enhance", "-", tmp_path / "two.mkv", *PLAIN, stdin=subprocess.DEVNULL)
     assert child.communicate() == ("", "Standard input is empty; pipe a recording into it.\n")
     assert child.returncode == 3

@@ -222,7 +222,7 @@ def test_everything_but_the_picture_is_kept(
     result = enhance(
         source, output, scale=1, strength=0.0, device="cpu", **{**options, **case.options}
     )
-    assert result.proof.kept
+    assert result.verification.kept
     assert not result.decode_errors or case.retimed
     assert [p.name for p in tmp_path.iterdir()] == [output.name], "the work folder is left"
     assert case.warns in " ".join(result.warnings)
@@ -339,7 +339,7 @@ def test_what_an_output_declares_lies_beside_it_where_the_container_has_no_place
     assert beside.exists()
     assert verify(str(source), str(output)).kept
     beside.rename(tmp_path / "moved")
-    assert [check.promise for check in verify(str(source), str(output)).broken] == ["attachments"]
+    assert [check.name for check in verify(str(source), str(output)).broken] == ["attachments"]
     other = ffmpeg.clip("plain.mkv", *_H264)
     enhance(other, output, **options)
     assert not beside.exists()
@@ -387,4 +387,4 @@ def test_frames_too_close_for_matroska_are_refused_before_any_work(
     with pytest.raises(UsageError, match=r"write \.mp4"):
         enhance(source, tmp_path / "out.mkv", strength=0)
     result = enhance(source, tmp_path / "out.mp4", strength=0, scale=1)
-    assert result.proof.kept
+    assert result.verification.kept

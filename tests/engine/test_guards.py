@@ -61,7 +61,7 @@ def test_a_job_that_does_not_fit_into_its_memory_is_refused(source: Path, tmp_pa
 def test_a_report_holds_job_and_proof(source: Path, tmp_path: Path) -> None:
     enhance(source, tmp_path / "out.mkv", strength=0, report=tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["proof"]["kept"]
+    assert report["verification"]["kept"]
     assert report["job"]["libraries"]["av"]
     assert report["frames"] == 10
 
@@ -77,7 +77,7 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(source: Path, tmp_path
         enhance(source, output, strength=0, listener=appear)
     assert output.read_text() == "somebody else's"
     assert (tmp_path / "out.mkv.videnhance" / "out.mkv.part").stat().st_size
-    assert enhance(source, output, strength=0, overwrite=True).proof.kept
+    assert enhance(source, output, strength=0, overwrite=True).verification.kept
     assert not (tmp_path / "out.mkv.videnhance").exists()
 
 

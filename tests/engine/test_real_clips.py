@@ -41,7 +41,7 @@ def test_every_promise_is_kept(
         source, output, scale=1, strength=0.0, device="cpu", encoder_preset="ultrafast",
         drop_unsupported=True,
     )  # fmt: skip
-    assert result.proof.kept
+    assert result.verification.kept
     before, after = ffmpeg.sent(source, "v:0"), ffmpeg.sent(output, "v:0")
     per_frame = len(before) / len(after)
     assert per_frame in (1, 2)  # field-coded pictures come in two packets

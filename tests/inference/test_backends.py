@@ -185,7 +185,7 @@ def test_an_unknown_ncnn_network_is_left_to_ncnn(tmp_path):
         "PixelShuffle u 1 1 a output 0=2",
     ]
     param = write_ncnn(tmp_path, lines, [kernel, np.full(12, 0.5, np.float32)])
-    assert np.allclose(load_network(str(param), device=CPU)([picture(9, 9)])[0], 0.5)
+    assert np.allclose(load_network(str(param), device=CPU)(picture(9, 9)), 0.5)
     with pytest.raises(InputError, match="use --device cpu or vulkan"):
         load_torch(param, CPU)
 

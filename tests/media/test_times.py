@@ -236,7 +236,7 @@ def test_a_repeated_time_is_moved_where_every_container_can_tell_it_apart(
     path, output = tmp_path / "source.mp4", tmp_path / f"out{suffix}"
     _retimed(path, [wrong if n == number else 40 * n for n in range(count)])
     result = enhance(path, output, strength=0, scale=1, device="cpu")
-    assert result.proof.kept
+    assert result.verification.kept
     assert result.decode_errors.retimed == 1
     assert result.frames == count
     with av.open(str(output)) as container:

@@ -40,7 +40,7 @@ def rich(ffmpeg: Any) -> Path:
 
 
 def _broken(source: Path, output: Path) -> list[str]:
-    return [check.promise for check in verify(str(source), str(output)).broken]
+    return [check.name for check in verify(str(source), str(output)).broken]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_packet_without_a_presentation_time_counts_by_its_decoding_time() -> N
 def test_avi_without_a_default_mark_is_written(ffmpeg: Any, tmp_path: Path) -> None:
     source = ffmpeg.clip("plain_sound.mov", *_TONE, *_H264, "-c:a", "pcm_s16le")
     result = enhance(source, tmp_path / "out.avi", strength=0, scale=1, codec="ffv1")
-    assert result.proof.kept
+    assert result.verification.kept
     several = ffmpeg.clip(
         "second_is_default.mov", *_TONE, *_TONE, "-map", "0", "-map", "1", "-map", "2", *_H264,
         "-c:a", "pcm_s16le", "-disposition:a:0", "0", "-disposition:a:1", "default",

@@ -9,7 +9,7 @@ from scipy.ndimage import map_coordinates
 
 from videnhance.metrics import (
     LEAST_SIDE,
-    Motion,
+    MeasuredMotion,
     MotionTracker,
     dense_flow,
     noise_level,
@@ -86,22 +86,22 @@ def test_what_is_covered_and_what_leaves_is_not_visible() -> None:
     box = texture(40, 40, seed=2)
     before[28:68, 30:70] = box
     after[28:68, 36:76] = box
-    motion = Motion.between(before, after)
+    motion = MeasuredMotion.between(before, after)
     assert motion.continuous
     assert motion.visible[30:66, 70:76].mean() < 0.1  # about to be covered by the box
     assert motion.visible[34:62, 36:64].mean() > 0.95  # the box itself
     assert motion.visible[:20].mean() > 0.95
-    pan = Motion.between(moved(0, 0), moved(6, 0))
+    pan = MeasuredMotion.between(moved(0, 0), moved(6, 0))
     assert not pan.visible[:, -6:].any()
     assert pan.visible[12:-12, 12:-12].mean() > 0.9
 
 
 def test_a_cut_is_no_motion() -> None:
-    assert not Motion.between(texture(seed=1), texture(seed=2)).continuous
+    assert not MeasuredMotion.between(texture(seed=1), texture(seed=2)).continuous
 
 
 def test_motion_at_another_size() -> None:
-    motion = Motion.between(moved(0, 0), moved(2, -1))
+    motion = MeasuredMotion.between(moved(0, 0), moved(2, -1))
     larger = motion.resized(240, 288)  # x 2.5 and x 2.25
     assert larger.flow.shape == (240, 288, 2)
     assert larger.visible.shape == larger.static.shape == (240, 288)

@@ -11,7 +11,7 @@ import pytest
 from videnhance.metrics import (
     FlowDifference,
     LuminanceFlicker,
-    Motion,
+    MeasuredMotion,
     StaticFlicker,
     WarpError,
 )
@@ -36,17 +36,19 @@ def noisy(luma: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     return (luma + RNG(seed).normal(0, sigma, luma.shape)).astype(np.float32)
 
 
-def still(height: int = HEIGHT, width: int = WIDTH) -> Motion:
-    return Motion.between(texture(height, width), texture(height, width))
+def still(height: int = HEIGHT, width: int = WIDTH) -> MeasuredMotion:
+    return MeasuredMotion.between(texture(height, width), texture(height, width))
 
 
-def shown(measure: WarpError | StaticFlicker, frames: list[np.ndarray], motion: Motion) -> float:
+def shown(
+    measure: WarpError | StaticFlicker, frames: list[np.ndarray], motion: MeasuredMotion
+) -> float:
     assert math.isnan(measure.add(frames[0], None))
     return measure.add(frames[1], motion)
 
 
 def test_a_global_shift_leaves_no_warping_error() -> None:
-    motion = Motion.between(window(0), window(3))
+    motion = MeasuredMotion.between(window(0), window(3))
     error = shown(WarpError(), [window(0), window(3)], motion)
     unmoved = float(np.mean((window(0) - window(3)) ** 2))
     assert error < 1e-4 < 0.01 * unmoved
@@ -55,7 +57,7 @@ def test_a_global_shift_leaves_no_warping_error() -> None:
 def test_motion_of_a_small_source_steadies_a_large_output() -> None:
     small = [cv2.resize(window(s), (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
              for s in (0, 2)]  # fmt: skip
-    motion = Motion.between(*small).resized(HEIGHT, WIDTH)
+    motion = MeasuredMotion.between(*small).resized(HEIGHT, WIDTH)
     right = shown(WarpError(), [window(0), window(2)], motion)
     wrong = shown(WarpError(), [window(0), window(4)], motion)
     assert right < 2e-4
@@ -76,18 +78,18 @@ def test_hidden_and_moving_pixels_do_not_count() -> None:
     frames[1][:, 64:] += 0.5
     left = np.zeros((HEIGHT, WIDTH), bool)
     left[:, :60] = True
-    half = Motion(motion.flow, left, left, continuous=True)
+    half = MeasuredMotion(motion.flow, left, left, continuous=True)
     assert shown(WarpError(), frames, half) == 0
     assert shown(StaticFlicker(), frames, half) == 0
     assert shown(WarpError(), frames, motion) == pytest.approx(0.125, rel=0.01)
     assert shown(StaticFlicker(), frames, motion) == pytest.approx(0.25, rel=0.01)
-    nowhere = Motion(motion.flow, ~motion.visible, ~motion.static, continuous=True)
+    nowhere = MeasuredMotion(motion.flow, ~motion.visible, ~motion.static, continuous=True)
     assert math.isnan(shown(WarpError(), frames, nowhere))
     assert math.isnan(shown(StaticFlicker(), frames, nowhere))
 
 
 def test_flow_difference_is_how_differently_clips_move() -> None:
-    motion = Motion.between(window(0), window(1))
+    motion = MeasuredMotion.between(window(0), window(1))
 
     def difference(own: tuple[int, int], target: tuple[int, int] | None) -> float:
         measure = FlowDifference()
@@ -106,7 +108,7 @@ def test_flow_difference_is_how_differently_clips_move() -> None:
 
 def test_nothing_is_measured_across_a_cut() -> None:
     frames = [window(0), window(0, seed=5)]
-    cut = Motion.between(*frames)
+    cut = MeasuredMotion.between(*frames)
     assert not cut.continuous
     assert math.isnan(shown(WarpError(), frames, cut))
     assert math.isnan(shown(StaticFlicker(), frames, cut))
@@ -118,8 +120,8 @@ def test_nothing_is_measured_across_a_cut() -> None:
 def brightness(means: np.ndarray, cut_at: int = -1) -> np.ndarray:
     """What the measure says of the frames with these means, each figure at its frame."""
     measure = LuminanceFlicker()
-    same = Motion.between(np.zeros((16, 16), np.float32), np.zeros((16, 16), np.float32))
-    cut = Motion(same.flow, same.visible, same.static, continuous=False)
+    same = MeasuredMotion.between(np.zeros((16, 16), np.float32), np.zeros((16, 16), np.float32))
+    cut = MeasuredMotion(same.flow, same.visible, same.static, continuous=False)
     motions = [None, *(cut if n == cut_at else same for n in range(1, len(means)))]
     levels = [np.full((16, 16), mean, np.float32) for mean in means]
     found = [measure.add(level, m) for level, m in zip(levels, motions, strict=True)]

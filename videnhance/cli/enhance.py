@@ -56,7 +56,7 @@ Memory = Annotated[
     typer.Option(metavar="GIB", help="Memory to plan with; half of what is free if not given."),
 ]
 Report = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write settings, proof and timings as JSON.")
+    Path | None, typer.Option(metavar="FILE", help="Write settings, checks and timings as JSON.")
 ]
 DryRun = Annotated[
     bool,
@@ -66,7 +66,7 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one event per line as JSON, and nothing else.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the proof and all details.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all checks and details.")]
 
 
 def enhance(
@@ -86,7 +86,7 @@ def enhance(
     verbose: Verbose = False,
     **options: Any,
 ) -> None:
-    """Enhance a recording and prove the output against it.
+    """Enhance a recording and verify the output against it.
 
     Run again after an interruption, the same command goes on where it stopped.
     """

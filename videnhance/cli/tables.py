@@ -94,15 +94,15 @@ def mebibytes(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 0.1):.1f} MiB"
 
 
-def proof_table(proof: VerificationReport) -> Table:
-    """Every promise with whether it was kept."""
+def report_table(report: VerificationReport) -> Table:
+    """Every check with whether it held."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("promise", no_wrap=True)
+    table.add_column("check", no_wrap=True)
     table.add_column("")
     table.add_column("found", overflow="fold")
-    for check in proof.checks:
+    for check in report.checks:
         mark = Text("kept", "green") if check.kept else Text("BROKEN", "bold red")
-        table.add_row(Text(check.promise), mark, Text(check.detail))
+        table.add_row(Text(check.name), mark, Text(check.detail))
     return table
 
 
@@ -120,7 +120,7 @@ def result_lines(result: Result) -> list[str]:
     if noted := ", ".join(_noted(result.notes)):
         rows.append(("noted", noted))
     size = result.job.clip
-    rows.append(("proof", f"{len(result.proof.checks)} promises kept (-v shows them)"))
+    rows.append(("verified", f"{len(result.verification.checks)} checks held (-v shows them)"))
     rows.append(("output", f"{result.output} ({size.width}x{size.height})"))
     return aligned(rows)
 

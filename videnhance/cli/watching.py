@@ -17,7 +17,7 @@ from videnhance.cli.tables import (
     plan_line,
     plan_lines,
     preview_lines,
-    proof_table,
+    report_table,
     result_lines,
 )
 from videnhance.engine import Event, Finished, Phase, Planned, Preview, Result, Warned
@@ -192,7 +192,7 @@ class Lines(Watcher):
         """Print the summary on standard output."""
         answer = Console(highlight=False)
         if self.verbose:
-            answer.print(proof_table(result.proof))
+            answer.print(report_table(result.verification))
         for text in result_lines(result):
             answer.print(text, markup=False, soft_wrap=True)
 

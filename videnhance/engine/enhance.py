@@ -46,7 +46,7 @@ def enhance(
     stop: Stop | None = None,
     **options: Any,
 ) -> Result:
-    """Enhance one recording and prove the output against it.
+    """Enhance one recording and verify the output against it.
 
     `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and of
     the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `threads` are those
@@ -123,7 +123,7 @@ class _Run:
         self.tell(Phase("preflight"))
         agreed = preflight(self.plan, self.work, self.stop.check)
         for check in agreed:
-            self.tell.warn(f"The container cannot keep the {check.promise}: {check.detail}.")
+            self.tell.warn(f"The container cannot keep the {check.name}: {check.detail}.")
         self.tell(Phase("run"))
         made = self._make(there)
         segments = made.segments
@@ -132,15 +132,15 @@ class _Run:
             self.tell.warn(
                 f"The source is damaged: {decode_errors}. What could be decoded is kept."
             )
-        declaration = _declaration(job, [check.promise for check in agreed], segments)
+        declaration = _declaration(job, [check.name for check in agreed], segments)
         self._assemble(segments, declaration)
-        proof = self._verify(declaration)
+        verification = self._verify(declaration)
         self._hand_over(Path(job.output))
         return Result(
             output=Path(job.output),
             job=job,
-            proof=proof,
-            frames=proof.frames,
+            verification=verification,
+            frames=verification.frames,
             computed=made.computed,
             seconds=time.monotonic() - began,
             run_seconds=made.seconds,
@@ -215,7 +215,7 @@ class _Run:
         self.tell(Phase("verify"))
         job = self.plan.job
         try:
-            proof = verify(
+            report = verify(
                 job.source,
                 str(self.work.partial_output),
                 size=(job.clip.width, job.clip.height),
@@ -229,18 +229,18 @@ class _Run:
                 f"The finished file cannot be read back ({exc}) The disk may be full or failing: "
                 "free some space and run the same command again, it goes on where it stopped."
             ) from exc
-        if not proof.kept:
+        if not report.kept:
             if shutil.disk_usage(self.work.path).free == 0:
                 raise ResourceError(
                     "The disk is full; free some space and run the same command again, it goes "
                     "on where it stopped."
                 )
-            broken = "; ".join(f"{check.promise}: {check.detail}" for check in proof.broken)
+            broken = "; ".join(f"{check.name}: {check.detail}" for check in report.broken)
             raise VerificationError(
-                f"The output broke a promise ({broken}); it is left for inspection at "
+                f"The output failed verification ({broken}); it is left for inspection at "
                 f"{self.work.partial_output}."
             )
-        return proof
+        return report
 
 
 def _declaration(
@@ -262,7 +262,7 @@ def _decode_errors(segments: Sequence[FinishedSegment]) -> DecodeErrors:
 
 
 def _spooled(source: str, work: WorkFolder) -> str:
-    """A pipe's content as a file: audio and proof need it again after the pictures."""
+    """A pipe's content as a file: audio and verification need it again after the pictures."""
     name = "Standard input" if source == "-" else source
     if source == "-" and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Standard input is a terminal; pipe a recording into it.")

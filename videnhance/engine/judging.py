@@ -15,7 +15,7 @@ from videnhance.metrics import (
     LEAST_SIDE,
     FlowDifference,
     LuminanceFlicker,
-    Motion,
+    MeasuredMotion,
     MotionTracker,
     StaticFlicker,
     WarpError,
@@ -164,7 +164,7 @@ class _Steadiness:
         self._warp, self._static = WarpError(), StaticFlicker()
         self._brightness = LuminanceFlicker()
 
-    def add(self, luma: _Luma, motion: Motion | None, source: _Luma | None) -> _Figures:
+    def add(self, luma: _Luma, motion: MeasuredMotion | None, source: _Luma | None) -> _Figures:
         figures = {
             "warp_error": self._warp.add(luma, motion),
             "static_flicker": self._static.add(luma, motion),

@@ -13,13 +13,13 @@ from videnhance.media.assemble import Assembler, SegmentFile
 from videnhance.media.declaration import Declaration, sidecar
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
-from videnhance.media.verify import MAY_BE_LET_GO, Check, rehearsal_faults
+from videnhance.media.verify import MAY_BE_WAIVED, Check, preflight_faults
 
 
 def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Check, ...]:
     """Put one plainly enlarged frame and all streams' beginnings into the output's container.
 
-    Returns the promises that cannot be kept and that the user agreed to let go. Raises UsageError
+    Returns the checks that the output will fail and that the user waived. Raises UsageError
     naming the others, or what encoder and muxer refuse.
     """
     job, path = plan.job, work.segment_file(0)
@@ -38,18 +38,18 @@ def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[C
         )
         part = SegmentFile(path, (frame.pts,), (0,), frame.duration, 0)
         assembler.run([part], job.clip, job.rate, only_beginning=True)
-        faults = rehearsal_faults(job.source, str(work.preflight), job.dropped)
+        faults = preflight_faults(job.source, str(work.preflight), job.dropped)
     finally:
         path.unlink(missing_ok=True)
         work.preflight.unlink(missing_ok=True)
         sidecar(work.preflight).unlink(missing_ok=True)
-    agreed = tuple(f for f in faults if job.drop_unsupported and f.promise in MAY_BE_LET_GO)
+    agreed = tuple(f for f in faults if job.drop_unsupported and f.name in MAY_BE_WAIVED)
     refused = [f for f in faults if f not in agreed]
     if refused:
-        what = "; ".join(f"{check.promise}: {check.detail}" for check in refused)
+        what = "; ".join(f"{check.name}: {check.detail}" for check in refused)
         remedy = "choose another container or --codec"
-        if all(check.promise in MAY_BE_LET_GO for check in refused):
-            remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to let it go"
+        if all(check.name in MAY_BE_WAIVED for check in refused):
+            remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to let it be lost"
         raise UsageError(
             f"{work.preflight.suffix} with {job.encoding.encoder} cannot keep everything "
             f"({what}); {remedy}."

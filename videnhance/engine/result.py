@@ -24,7 +24,7 @@ class Result:
 
     output: Path
     job: Job
-    proof: VerificationReport
+    verification: VerificationReport
     frames: int
     computed: int
     seconds: float
@@ -59,9 +59,9 @@ class Result:
             "decode_errors": dataclasses.asdict(self.decode_errors),
             "temporal": self.notes.report(self.job.clip.time_base),
             "warnings": list(self.warnings),
-            "proof": {
-                "kept": self.proof.kept,
-                "checks": [dataclasses.asdict(check) for check in self.proof.checks],
+            "verification": {
+                "kept": self.verification.kept,
+                "checks": [dataclasses.asdict(check) for check in self.verification.checks],
             },
             "job": self.job.table(),
             "machine": {"platform": platform.platform(), "python": platform.python_version()},

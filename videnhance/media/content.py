@@ -1,4 +1,4 @@
-"""Read a file as the proof compares it: what it says of itself, its files, its packets."""
+"""Read a file as verification compares it: what it says of itself, its files, its packets."""
 
 from __future__ import annotations
 

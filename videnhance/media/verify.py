@@ -1,4 +1,4 @@
-"""Prove a finished file against its source: frames, times, streams, tags."""
+"""Verify a finished file against its source: frames, times, streams, tags."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from videnhance.media.source import DecodeErrors, StreamInfo
 from videnhance.media.thumbnails import Aside, Reading, ThumbnailCheck, compare_frames
 
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
-MAY_BE_LET_GO = ("metadata", "stream labels", "chapters", "attachments")
-"""Promises that a user may release a container from; pictures, times and colour are not."""
+MAY_BE_WAIVED = ("metadata", "stream labels", "chapters", "attachments")
+"""Checks that a user may waive for a container; pictures, times and colour are none of them."""
 _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
 _DEFAULT = int(Disposition.default)
 _QUICKTIME_PREFIX, _QUICKTIME_LOCATION = "com.apple.quicktime.", "location.iso6709"
@@ -27,16 +27,16 @@ _QUICKTIME_PREFIX, _QUICKTIME_LOCATION = "com.apple.quicktime.", "location.iso67
 
 @dataclass(frozen=True)
 class Check:
-    """One promise, whether it was kept, and the figures behind the answer."""
+    """One comparison of output and source, whether it held, and the figures behind that."""
 
-    promise: str
+    name: str
     kept: bool
     detail: str
 
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """The outcome of a verification; `kept` when every promise was."""
+    """All checks of an output; `kept` where every one held."""
 
     checks: tuple[Check, ...]
     frames: int
@@ -44,7 +44,7 @@ class VerificationReport:
 
     @property
     def kept(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether every check held."""
         return all(check.kept for check in self.checks)
 
     @property
@@ -99,7 +99,7 @@ def verify(
         _attachments(before, after, dropped),
         _chapters(before, after, shift),
     ]
-    checks = [_released(check) if check.promise in judged.waived else check for check in checks]
+    checks = [_waived(check) if check.name in judged.waived else check for check in checks]
     return VerificationReport(tuple(checks), len(made.times.ticks), seen.decode_errors)
 
 
@@ -112,7 +112,7 @@ def _declared(found: Declaration | None, declared: Declaration | None) -> Check:
     if found.dropped:
         parts.append(f"without stream {', '.join(map(str, found.dropped))} of the source")
     if found.waived:
-        parts.append(f"released from {', '.join(found.waived)}")
+        parts.append(f"waived: {', '.join(found.waived)}")
     detail = f"made by videnhance {found.version}: {', '.join(parts)}"
     return Check("declaration", kept, detail if kept else f"{detail}, which is not what was made")
 
@@ -125,12 +125,12 @@ def _expected(judged: Declaration, seen: Reading) -> list[Fraction | None]:
     return list(expected_times(judged.frames, dict(zip(seen.numbers, times, strict=True))))
 
 
-def _released(check: Check) -> Check:
-    return check if check.kept else replace(check, kept=True, detail=f"let go: {check.detail}")
+def _waived(check: Check) -> Check:
+    return check if check.kept else replace(check, kept=True, detail=f"waived: {check.detail}")
 
 
-def rehearsal_faults(source: str, preflight: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
-    """The promises beside frames and packets that a short output, made like the real one, broke."""
+def preflight_faults(source: str, preflight: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
+    """The checks that a short output, made like the real one, fails, but for frames and packets."""
     before, after = describe(source), describe(preflight)
     size = after.info.clip.width, after.info.clip.height
     checks = [

@@ -12,7 +12,7 @@ from videnhance.metrics.fidelity import (
     squared_error,
     ssim,
 )
-from videnhance.metrics.motion import LEAST_SIDE, Motion, MotionTracker, dense_flow
+from videnhance.metrics.motion import LEAST_SIDE, MeasuredMotion, MotionTracker, dense_flow
 from videnhance.metrics.noise import noise_level, static_pixels
 from videnhance.metrics.temporal import (
     FlowDifference,
@@ -25,7 +25,7 @@ __all__ = [
     "LEAST_SIDE",
     "FlowDifference",
     "LuminanceFlicker",
-    "Motion",
+    "MeasuredMotion",
     "MotionTracker",
     "StaticFlicker",
     "WarpError",

@@ -43,7 +43,7 @@ def _codes(luma: Luma) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
-class Motion:
+class MeasuredMotion:
     """What happened from one frame to the next, in the coordinates of the earlier one."""
 
     flow: Flow
@@ -55,14 +55,14 @@ class Motion:
     """Whether both frames belong to one scene: most of the picture is in view in both."""
 
     @classmethod
-    def between(cls, before: Luma, after: Luma) -> Motion:
+    def between(cls, before: Luma, after: Luma) -> MeasuredMotion:
         """Measure it on two frames."""
         forward, backward = dense_flow(before, after), dense_flow(after, before)
         static = static_pixels(before, after, noise_level(before, after))
         visible = visible_pixels(forward, backward)
         return cls(forward, visible, static, float(visible.mean()) >= _LEAST_VISIBLE)
 
-    def resized(self, height: int, width: int) -> Motion:
+    def resized(self, height: int, width: int) -> MeasuredMotion:
         """The same motion in a picture of another size."""
         rows, columns = self.visible.shape
         if (rows, columns) == (height, width):
@@ -71,7 +71,7 @@ class Motion:
         flow = np.asarray(larger, np.float32)
         flow *= np.array([width / columns, height / rows], np.float32)
         visible, static = (_resized(mask, height, width) for mask in (self.visible, self.static))
-        return Motion(flow, visible, static, self.continuous)
+        return MeasuredMotion(flow, visible, static, self.continuous)
 
 
 def _resized(mask: Mask, height: int, width: int) -> Mask:
@@ -131,7 +131,7 @@ class MotionTracker:
     def __init__(self) -> None:
         self._before: Luma | None = None
 
-    def add(self, luma: Luma) -> Motion | None:
+    def add(self, luma: Luma) -> MeasuredMotion | None:
         """The motion from the frame before to this one; None for the first."""
         before, self._before = self._before, luma
-        return None if before is None else Motion.between(before, luma)
+        return None if before is None else MeasuredMotion.between(before, luma)

@@ -2,7 +2,7 @@
 
 `add` answers with the figure of one frame, or nan where it has none: the first frame, the first
 after a cut, and, where a measure looks ahead, frames at the ends. `motion` is that of the source
-(`MotionTracker`), at the clip's size (`Motion.resized`); None for the first frame.
+(`MotionTracker`), at the clip's size (`MeasuredMotion.resized`); None for the first frame.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from videnhance.metrics.fidelity import Luma
-from videnhance.metrics.motion import Motion, dense_flow, warped
+from videnhance.metrics.motion import MeasuredMotion, dense_flow, warped
 
 _LEAST_STATIC = 0.01
 """Share of the picture that must stand still for its flicker to be measured."""
@@ -32,7 +32,7 @@ class WarpError:
     def __init__(self) -> None:
         self._before: Luma | None = None
 
-    def add(self, luma: Luma, motion: Motion | None) -> float:
+    def add(self, luma: Luma, motion: MeasuredMotion | None) -> float:
         """The error between the frame before and this one."""
         before, self._before = self._before, luma
         if before is None or motion is None or not motion.continuous:
@@ -56,7 +56,7 @@ class FlowDifference:
         self._clip: Luma | None = None
         self._target: Luma | None = None
 
-    def add(self, luma: Luma, motion: Motion | None, target: Luma | None = None) -> float:
+    def add(self, luma: Luma, motion: MeasuredMotion | None, target: Luma | None = None) -> float:
         """The difference from the flow of `target`, a reference, or else from the motion's flow."""
         before, self._clip = self._clip, luma
         target_before, self._target = self._target, target
@@ -75,7 +75,7 @@ class StaticFlicker:
     def __init__(self) -> None:
         self._before: Luma | None = None
 
-    def add(self, luma: Luma, motion: Motion | None) -> float:
+    def add(self, luma: Luma, motion: MeasuredMotion | None) -> float:
         """The change since the frame before; nan where less than 1 % of the picture is static."""
         before, self._before = self._before, luma
         if before is None or motion is None or not motion.continuous:
@@ -98,7 +98,7 @@ class LuminanceFlicker:
     def __init__(self) -> None:
         self._means: deque[float] = deque(maxlen=len(_SMOOTHING))
 
-    def add(self, luma: Luma, motion: Motion | None) -> float:
+    def add(self, luma: Luma, motion: MeasuredMotion | None) -> float:
         """The deviation of the frame two before this one."""
         if motion is None or not motion.continuous:
             self._means.clear()

@@ -81,17 +81,17 @@ class Inner:
             self._drafted = self._draft(self._whole)
         self._between = Between(seen, references, place, self._drafted)
 
-    def made(self, promised: float, correction: float, last: Callable[[], Shown]) -> Made:
+    def made(self, max_mse: float, correction: float, last: Callable[[], Shown]) -> Made:
         """Finish it.
 
-        `promised` is the mean square error it may have, predictions of which are to be multiplied
+        `max_mse` is the mean square error it may have, predictions of which are to be multiplied
         with `correction`; `last` is asked for the frame before as late as possible.
         """
-        moving = self._moving(_allowed(promised, self._added))
+        moving = self._moving(_allowed(max_mse, self._added))
         carried = [self._between.carried(outer) for _, outer in moving]
         error = self._error(moving, carried)
         moves = min(1.0, sum(part.moving for part in carried) / (self._height * self._width))
-        allowed = _allowed(promised, self._added, moves)
+        allowed = _allowed(max_mse, self._added, moves)
         predicted = correction * tile_means(error, self._side)
         chosen = _worst(predicted, allowed)
         audited = _audited(self._seen.frame.pts, self._place, chosen)
@@ -108,19 +108,19 @@ class Inner:
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
         if not alone:  # or it is the network's own, as a reference is
-            self._finish(result, moving, promised, allowed, last)
+            self._finish(result, moving, max_mse, allowed, last)
         return Made(result, cost)
 
     def _finish(
         self,
         result: Floats,
         moving: list[tuple[Region, Region]],
-        promised: float,
+        max_mse: float,
         allowed: float,
         last: Callable[[], Shown],
     ) -> None:
         """Smooth it in time, and give its fine detail the references' strength, in place."""
-        most, psnr_oriented = _smoothing(promised, allowed), self._networks.psnr_oriented
+        most, psnr_oriented = _smoothing(max_mse, allowed), self._networks.psnr_oriented
         least: Floats | None = None
         if psnr_oriented:  # all of the frame is drafted, and flickers with its noise
             smooth(result, self._seen, [(self._whole,) * 2], last(), most, psnr_oriented=True)
@@ -185,7 +185,7 @@ class Inner:
 
 
 def smoothed_reference(
-    networks: Networks, seen: Seen, reference: Reference, promised: float, last: Shown
+    networks: Networks, seen: Seen, reference: Reference, max_mse: float, last: Shown
 ) -> Made:
     """A reference behind a carried frame, smoothed as a whole: its flicker would stand out.
 
@@ -194,30 +194,30 @@ def smoothed_reference(
     What is carried from it, and drawn towards it next, stays what the network made: else fades
     would be late by what adds up.
 
-    `promised` is the mean square error it may have.
+    `max_mse` is the mean square error it may have.
     """
     height, width = seen.luma.shape
     whole = Region(0, 0, height, width)
     result = reference.result.copy()
-    most = _SMOOTHED_REFERENCE * _smoothing(promised, _allowed(promised, reference.added()))
+    most = _SMOOTHED_REFERENCE * _smoothing(max_mse, _allowed(max_mse, reference.added()))
     smooth(result, seen, [(whole, whole)], last, most, psnr_oriented=networks.psnr_oriented)
     if not networks.psnr_oriented:
         match_strength(result, seen.luma, reference.strength(), STRENGTHENED)
     return Made(result, Cost.of_network(whole.pixels))
 
 
-def _allowed(promised: float, added: float, moves: float = 0.0) -> float:
+def _allowed(max_mse: float, added: float, moves: float = 0.0) -> float:
     """The error that is allowed where that share moves: networks that restore may lose little."""
-    return min(promised, (_LOST + (_LOST_MOVING - _LOST) * moves) * added)
+    return min(max_mse, (_LOST + (_LOST_MOVING - _LOST) * moves) * added)
 
 
-def _smoothing(promised: float, allowed: float) -> float:
+def _smoothing(max_mse: float, allowed: float) -> float:
     """What of an error may come from smoothing.
 
-    All that is allowed, where that is much less than promised: what a network that restores loses
+    All that is allowed, where that is much less than max_mse: what a network that restores loses
     by smoothing is flicker for the most part, and less of its gain than by carrying.
     """
-    return min(_SMOOTHED * promised, allowed)
+    return min(_SMOOTHED * max_mse, allowed)
 
 
 def _audited(pts: int, place: float, chosen: Mask) -> tuple[int, int] | None:

@@ -97,7 +97,7 @@ def scan(frames: Iterator[Frame]) -> Iterator[Frame]:
     fade explains in more than half of the picture.
     """
     waiting: deque[_Looked] = deque()
-    judge = _Judge()
+    tracker = _SceneTracker()
     source = (_look(frame) for frame in frames)
 
     def upcoming() -> _Looked | None:
@@ -107,28 +107,28 @@ def scan(frames: Iterator[Frame]) -> Iterator[Frame]:
         return next(source, None)
 
     while (now := upcoming()) is not None:
-        if judge.last is None or now.frame.scene_start or judge.differs(now):
-            flash = _flash(judge, now, waiting, source)
+        if tracker.last is None or now.frame.scene_start or tracker.differs(now):
+            flash = _flash(tracker, now, waiting, source)
             if flash:
                 for looked in flash:
-                    yield _found(looked, FrameKind.FLASH, judge)
+                    yield _found(looked, FrameKind.FLASH, tracker)
                 continue
-            judge.begin(now)
-            yield _found(now, FrameKind.CUT, judge)
+            tracker.begin(now)
+            yield _found(now, FrameKind.CUT, tracker)
             continue
-        kind = judge.follow(now)
-        yield _found(now, kind, judge)
+        kind = tracker.follow(now)
+        yield _found(now, kind, tracker)
 
 
-def _found(looked: _Looked, kind: FrameKind, judge: _Judge) -> Frame:
-    return replace(looked.frame, kind=kind, noise=judge.sigma)
+def _found(looked: _Looked, kind: FrameKind, tracker: _SceneTracker) -> Frame:
+    return replace(looked.frame, kind=kind, noise=tracker.sigma)
 
 
 def _flash(
-    judge: _Judge, now: _Looked, waiting: deque[_Looked], source: Iterator[_Looked]
+    tracker: _SceneTracker, now: _Looked, waiting: deque[_Looked], source: Iterator[_Looked]
 ) -> list[_Looked]:
     """The frames of a flash that begins with `now`; none where it is a cut."""
-    if judge.last is None or now.frame.scene_start:
+    if tracker.last is None or now.frame.scene_start:
         return []
     for number in range(LONGEST_FLASH):
         if len(waiting) <= number:
@@ -139,12 +139,12 @@ def _flash(
         following = waiting[number]
         if following.frame.scene_start:
             return []
-        if not judge.unlike(following):
+        if not tracker.unlike(following):
             return [now, *(waiting.popleft() for _ in range(number))]
     return []
 
 
-class _Judge:
+class _SceneTracker:
     """Remembers of a scene what its next frame is compared with."""
 
     def __init__(self) -> None:
