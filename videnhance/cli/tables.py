@@ -1,4 +1,4 @@
-"""Plans, results and proofs as text for people."""
+"""Plans, results and verification reports as text for people."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def plan_lines(plan: Plan) -> list[str]:
             ("frames", f"{plan.frames} in {counted(count, 'segment')}"),
             ("size", f"{before.width}x{before.height} to {after.width}x{after.height}"),
             ("model", f"{_models(plan)}{name}"),
-            ("temporal", _temporal(plan)),
-            ("tiles", tiles or "none, whole frames"),
+            *([("temporal", _temporal(plan))] if job.models else []),
+            *([("tiles", tiles or "none, whole frames")] if job.models else []),
             ("encoder", f"{job.encoding.encoder}, {job.encoding.pix_fmt}, {options}"),
             ("copied", ", ".join(streams) or "no other stream"),
             *(("chosen", line) for line in found_lines(plan)),
@@ -50,13 +50,15 @@ def found_lines(plan: Plan) -> list[str]:
 
 def _models(plan: Plan) -> str:
     models = ", ".join(plan.job.models)
-    return f"{models} on {plan.device}" if models else "plain enlargement, no network"
+    if models:
+        return f"{models} on {plan.device}"
+    return "plain enlargement, no network" if plan.job.stages else "none, frames stay as they are"
 
 
 def _temporal(plan: Plan) -> str:
     """How frames use their neighbours."""
     for stage in plan.job.stages:
-        if isinstance(stage, Upscale) and plan.job.models:
+        if isinstance(stage, Upscale):
             aim = {"steady": f" {stage.steady_strength}", "reuse": f" {stage.reuse_quality:g} dB"}
             return f"{stage.temporal}{aim.get(stage.temporal, '')}"
     return "off"
@@ -65,11 +67,14 @@ def _temporal(plan: Plan) -> str:
 def plan_line(plan: Plan) -> str:
     """What will be made, in one line."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
-    return (
-        f"{counted(plan.frames, 'frame')}, "
-        f"{before.width}x{before.height} to {after.width}x{after.height}, "
-        f"{_models(plan)}, temporal {_temporal(plan)}, {job.encoding.encoder}"
-    )
+    parts = [
+        counted(plan.frames, "frame"),
+        f"{before.width}x{before.height} to {after.width}x{after.height}",
+        *([_models(plan)] if job.stages else []),
+        *([f"temporal {_temporal(plan)}"] if job.models else []),
+        job.encoding.encoder,
+    ]
+    return ", ".join(parts)
 
 
 def preview_lines(preview: Preview) -> list[str]:
