@@ -10,16 +10,13 @@ import numpy as np
 import pytest
 
 from videnhance.core import Frame, Image
-from videnhance.kernels.motion import Floats, interleaved, luma, luma_of, stretched
+from videnhance.kernels.motion import Floats, interleaved, luma
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Between, Detail, Reference, changed, mean_square
-from videnhance.temporal.fill import Networks, smoothed_reference
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
-from videnhance.temporal.smooth import Shown
-from videnhance.temporal.strength import detail_strength
 
 View = Callable[..., Image]
 
@@ -43,7 +40,6 @@ def reference(image: Image) -> Reference:
     return Reference(
         picture := LumaPicture(plane), interleaved(image), result,
         Lazy(lambda: Detail.of(result - plain, picture)), Lazy(lambda: math.inf),
-        Lazy(lambda: detail_strength(result, plane)),
     )  # fmt: skip
 
 
@@ -141,61 +137,3 @@ def test_what_two_frames_have_in_common_is_known(view: View) -> None:
     assert changed(seen(image), seen(half), 10**-4.2) == pytest.approx(0.5, abs=0.1)
     darker = image * np.float32(0.9)
     assert changed(seen(darker), seen(darker + np.float32(0.015)), 10**-4.2) == 0
-
-
-@pytest.mark.parametrize(("drafted", "least", "most"), [(False, 1.0, 1.6), (True, 0.8, 1.0)])
-def test_fine_detail_gets_the_anchors_strength(
-    view: View, drafted: bool, least: float, most: float
-) -> None:
-    image = (view() + noisy((_HEIGHT, _WIDTH), 0.01)).clip(0, 1)
-    wanted = network(image)
-    plain = stretched(interleaved(image), 144, 192)
-    references = (reference(image), reference(image))
-    frame = Between(seen(image), references, 0.5, plain if drafted else None)
-    for share in (1.5, 1.1, 1.0, 0.9, 0.5):
-        given = plain + np.float32(share) * (wanted - plain)
-        result = given.copy()
-        frame.match_references(result)
-        more = float(np.clip(1 / share, least, most)) - 1
-        assert np.abs(luma_of(result - given) - more * fine(given - plain)).max() < 0.1 / 255
-        lighter = given + np.float32(0.05)
-        frame.match_references(lighter)
-        assert np.allclose(lighter - result, 0.05, atol=1e-5)
-
-
-def test_fine_detail_gets_back_what_smoothing_took(view: View) -> None:
-    """Where it had more than the references; where it had less, it gets theirs."""
-    image = view() + noisy((_HEIGHT, _WIDTH), 0.01)
-    plane, plain = luma(image), stretched(interleaved(image), 144, 192)
-    frame = between(image, image, image)
-
-    def matched(share: float, had: float) -> float:
-        detail = network(image) - plain
-        result = plain + np.float32(share) * detail
-        frame.match_references(result, detail_strength(plain + np.float32(had) * detail, plane))
-        return float(detail_strength(result, plane).mean())
-
-    references = float(detail_strength(network(image), plane).mean())
-    assert matched(1.0, 1.2) > 1.2 * references
-    assert matched(0.9, 0.95) == pytest.approx(matched(0.9, 0.9), rel=1e-3)
-    assert matched(0.9, 0.95) > 0.9 * references
-
-
-@pytest.mark.parametrize("psnr_oriented", [False, True])
-def test_an_anchor_is_smoothed_and_stays_sharp_where_the_network_invents(
-    view: View, psnr_oriented: bool
-) -> None:
-    image = view()
-    here, there = (image + noisy((_HEIGHT, _WIDTH), 0.02, seed) for seed in (1, 2))
-    flickering, last = reference(here), Shown(LumaPicture(luma(there)), network(there))
-    networks = Networks(lambda _: here, lambda _: here, 2, 4, psnr_oriented)
-    result = smoothed_reference(networks, seen(here, 0.02), flickering, 10**-3.5, last).result
-    moved = np.square(luma_of(result - flickering.result)).mean()
-    assert 0.1 * 10**-3.5 < moved < 10**-3.5
-    strength = detail_strength(result, luma(here)).mean() / flickering.strength().mean()
-    assert strength == pytest.approx(0.59 if psnr_oriented else 0.85, abs=0.03)
-
-
-def fine(detail: Floats) -> Floats:
-    plane = luma_of(detail)
-    return np.asarray(plane - cv2.blur(plane, (3, 3)), np.float32)

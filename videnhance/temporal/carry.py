@@ -22,7 +22,6 @@ from videnhance.temporal.flow import LumaPicture, Motion, find_motion
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
-from videnhance.temporal.strength import STRENGTHENED, match_strength
 from videnhance.temporal.tiles import tile_maxima, tile_means
 
 _STILL = 2.0
@@ -55,8 +54,6 @@ _EVEN = 1e-5
 """Variance of the luma, 0.8 code values squared, below which a whole frame counts as even."""
 _MOVES = 2.0
 """Pixels of displacement to both references, summed, from which on something moves."""
-_WEAKENED = (0.8, 1.0)
-"""What fine detail is multiplied with at least and at most where all is drafted."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,6 @@ class Reference:
     """Needed where something moves between this reference and another, or is drafted."""
     added: Lazy[float]
     """Mean square of what a PSNR-oriented network adds to plain enlargement; infinite of others."""
-    strength: Lazy[Floats]
-    """Of its fine detail; see `strength.detail_strength`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ class Between:
         place: float,
         drafted: Floats | None,
     ) -> None:
-        self._anchors, self._place, self._drafted = references, place, drafted
+        self._references, self._place, self._drafted = references, place, drafted
         self._luma, self._sigma = LumaPicture(seen.luma), seen.sigma
         before, after = references
         self._scale = before.result.shape[0] // seen.luma.shape[0]
@@ -130,7 +125,7 @@ class Between:
 
     @cached_property
     def _like(self) -> list[LumaPicture]:
-        return [reference.luma.like(self._luma) for reference in self._anchors]
+        return [reference.luma.like(self._luma) for reference in self._references]
 
     def moving(self, allowed: float, side: int) -> Mask:
         """Blocks of `side` input pixels in which more has changed than `still` makes good."""
@@ -152,7 +147,7 @@ class Between:
         What little has changed is enlarged plainly, as far as noise does not explain it, or as well
         as the draft does it.
         """
-        before, after = self._anchors
+        before, after = self._references
         if self._drafted is None:
             result = np.empty_like(before.result)
             fine = self._change - self._light
@@ -169,7 +164,7 @@ class Between:
         first, second = (
             find_motion(here, like.part(part), self._sigma, strictly=True) for like in self._like
         )
-        details = [reference.detail() for reference in self._anchors]
+        details = [reference.detail() for reference in self._references]
         near, far = _weight(first, 1 - self._place), _weight(second, self._place)
         share = np.asarray(far / (near + far + np.float32(1e-4)), np.float32)
         trust = np.maximum(first.confidence, second.confidence)
@@ -195,29 +190,13 @@ class Between:
         detail that neither has. Where there is some trust it is not new, and only differs in
         contrast.
         """
-        before, after = (reference.detail() for reference in self._anchors)
+        before, after = (reference.detail() for reference in self._references)
         energy = np.maximum(part.of(before.energy), part.of(after.energy))
         known = np.maximum(*(part.of(like.variance) for like in self._like))
         new = np.maximum(here.variance - _KNOWN * known, 0)
         gain = np.float32(_NEW * (before.gain + after.gain) / 2)
         untrusted = distrust * distrust
         return np.asarray(untrusted * (energy + gain * untrusted * untrusted * new), np.float32)
-
-    def match_references(self, result: Floats, least: Floats | None = None) -> None:
-        """Give the finished picture's fine detail the strength that the references' has, in place.
-
-        The mean of two details is weaker than either, most so half way: without this the picture
-        would soften and sharpen from reference to reference. Nor is it left with less than `least`
-        (H, W), what it had before it was smoothed. The network's own parts are no exception, since
-        smoothing weakens them, too. The draft of a PSNR-oriented network, which is there
-        everywhere, has too much instead: noise that the network would have told from detail.
-        """
-        before, after = (reference.strength() for reference in self._anchors)
-        wanted = before + np.float32(self._place) * (after - before)
-        if least is not None:
-            wanted = np.maximum(wanted, least)
-        bounds = STRENGTHENED if self._drafted is None else _WEAKENED
-        match_strength(result, self._luma.luma, wanted, bounds)
 
 
 def _weight(motion: Motion, nearness: float) -> Floats:

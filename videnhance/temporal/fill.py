@@ -14,7 +14,6 @@ from videnhance.temporal.control import Cost
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown, smooth
-from videnhance.temporal.strength import STRENGTHENED, detail_strength, match_strength
 from videnhance.temporal.tiles import (
     FEATHER,
     lay,
@@ -29,8 +28,6 @@ _CONTEXT = 6
 _SMOOTHED = 0.35
 """Of the error that is allowed, what may come from smoothing in time, beside all that carrying may
 leave, as it is predicted. Both are rarely used up: most clips come out at less than is allowed."""
-_SMOOTHED_REFERENCE = 0.6
-"""Share of the latter for references: with more, fades would be late by more than a code value."""
 _LOST = 0.03
 """Share of what a PSNR-oriented network adds to plain enlargement (its mean square) that may be
 lost where nothing moves: some 5 % of its gain in dB where that is 5 dB."""
@@ -108,10 +105,10 @@ class Inner:
             found = float(mean_square(true.clip(0, 1) - kept.clip(0, 1)).mean())
             cost = Cost(cost.pixels + spent, cost.size, spent, found, float(predicted[audited]))
         if not alone:  # or it is the network's own, as a reference is
-            self._finish(result, moving, max_mse, allowed, last)
+            self._smooth(result, moving, max_mse, allowed, last)
         return Made(result, cost)
 
-    def _finish(
+    def _smooth(
         self,
         result: Floats,
         moving: list[tuple[Region, Region]],
@@ -119,16 +116,13 @@ class Inner:
         allowed: float,
         last: Callable[[], Shown],
     ) -> None:
-        """Smooth it in time, and give its fine detail the references' strength, in place."""
-        most, psnr_oriented = _smoothing(max_mse, allowed), self._networks.psnr_oriented
-        least: Floats | None = None
-        if psnr_oriented:  # all of the frame is drafted, and flickers with its noise
+        """Smooth it in time, in place, where it was warped or drafted."""
+        most, restores = _smoothing(max_mse, allowed), self._networks.psnr_oriented
+        if restores:  # all of the frame is drafted, and flickers with its noise
             smooth(result, self._seen, [(self._whole,) * 2], last(), most, psnr_oriented=True)
         elif moving:
             share = sum(outer.pixels for _, outer in moving) / (self._height * self._width)
-            least = detail_strength(result, self._seen.luma)
             smooth(result, self._seen, moving, last(), most / share, psnr_oriented=False)
-        self._between.match_references(result, least)
 
     def _draft(self, part: Region) -> Floats:
         if self._drafted is not None:
@@ -182,28 +176,6 @@ class Inner:
         outer = tile.grown(networks.reach, self._height, self._width)
         made = interleaved(networks.full(outer.of_planes(self._image)))
         return tile.within(outer).of(made, networks.scale), outer.pixels
-
-
-def smoothed_reference(
-    networks: Networks, seen: Seen, reference: Reference, max_mse: float, last: Shown
-) -> Made:
-    """A reference behind a carried frame, smoothed as a whole: its flicker would stand out.
-
-    Its fine detail gets back the strength that this takes.
-
-    What is carried from it, and drawn towards it next, stays what the network made: else fades
-    would be late by what adds up.
-
-    `max_mse` is the mean square error it may have.
-    """
-    height, width = seen.luma.shape
-    whole = Region(0, 0, height, width)
-    result = reference.result.copy()
-    most = _SMOOTHED_REFERENCE * _smoothing(max_mse, _allowed(max_mse, reference.added()))
-    smooth(result, seen, [(whole, whole)], last, most, psnr_oriented=networks.psnr_oriented)
-    if not networks.psnr_oriented:
-        match_strength(result, seen.luma, reference.strength(), STRENGTHENED)
-    return Made(result, Cost.of_network(whole.pixels))
 
 
 def _allowed(max_mse: float, added: float, moves: float = 0.0) -> float:

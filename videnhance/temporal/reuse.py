@@ -14,12 +14,11 @@ from videnhance.kernels.motion import Floats, interleaved
 from videnhance.kernels.resize import resize
 from videnhance.temporal.carry import Detail, Reference, changed, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.fill import Inner, Made, Networks, smoothed_reference
+from videnhance.temporal.fill import Inner, Made, Networks
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown
-from videnhance.temporal.strength import detail_strength
 
 Task: TypeAlias = Callable[[], "tuple[Seen, Made] | None"]
 
@@ -159,8 +158,6 @@ class Reuse:
                 place = (len(costs) + 1) / len(new)
                 near = partial(_shown, *previous) if previous else partial(_shown_reference, before)
                 made = Lazy(partial(self._filled, seen, before, reference, place, correction, near))
-            elif previous:
-                made = Lazy(partial(self._smoothed_reference, seen, reference, *previous))
             else:
                 made = Lazy(partial(_as_reference, seen, reference))
             entry = _entry(seen, made)
@@ -184,7 +181,6 @@ class Reuse:
             result,
             Lazy(partial(self._detail, image, luma, result)),
             Lazy(partial(self._added, image, result)),
-            Lazy(partial(detail_strength, result, seen.luma)),
         )
 
     def _detail(self, image: Image, luma: LumaPicture, result: Floats) -> Detail:
@@ -212,16 +208,6 @@ class Reuse:
     ) -> Made:
         inner = Inner(self.networks, seen, (before(), after()), place)
         return inner.made(self.allowed, correction, last)
-
-    def _smoothed_reference(
-        self, seen: Seen, reference: Lazy[Reference], last: Seen, made: Lazy[Made]
-    ) -> Made:
-        cost = made().cost
-        if cost.pixels >= cost.size:  # both are the network's own
-            return _as_reference(seen, reference)
-        return smoothed_reference(
-            self.networks, seen, reference(), self.allowed, _shown(last, made)
-        )
 
 
 def _entry(seen: Seen, made: Lazy[Made]) -> _Entry:

@@ -19,7 +19,6 @@ _ACROSS = 24
 _LEAST_SIDE = 16
 PART_COST = 1000
 """Input pixels that may be seen more for a part less, each of which has its own expense."""
-_FEW_RUNS = 64
 _WHOLE = 0.8
 """Share of a frame's work from which on the whole frame costs no more."""
 
@@ -90,11 +89,7 @@ def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> li
 
 
 def _rectangles(chosen: Mask) -> list[tuple[int, int, int, int]]:
-    """Chosen tiles as (top, left, bottom, right): runs in rows, or, of many, what is connected."""
-    edges = np.diff(np.pad(chosen, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    begins, ends = np.argwhere(edges > 0).tolist(), np.argwhere(edges < 0).tolist()
-    if len(begins) <= _FEW_RUNS:
-        return [(y, left, y + 1, right) for (y, left), (_, right) in zip(begins, ends, strict=True)]
+    """The rectangles around connected tiles, as (top, left, bottom, right)."""
     _, _, found, _ = cv2.connectedComponentsWithStats(chosen.astype(np.uint8), connectivity=8)
     return [(y, x, y + rows, x + columns) for x, y, columns, rows, _ in found[1:].tolist()]
 
