@@ -13,7 +13,7 @@ from videnhance.core import Frame, Image
 from videnhance.kernels.motion import interleaved, planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.control import DISTANCES
-from videnhance.temporal.fill import Made, Networks
+from videnhance.temporal.reconstruct import Made, Networks
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Seen, scan, seen
 

@@ -27,8 +27,8 @@ from reusing import (
 from videnhance.core import FrameKind, Image
 from videnhance.kernels.motion import Floats, interleaved, planar
 from videnhance.temporal import fill
-from videnhance.temporal.carry import mean_square
-from videnhance.temporal.fill import Networks
+from videnhance.temporal.propagate import mean_square
+from videnhance.temporal.reconstruct import Networks
 from videnhance.temporal.region import Region
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Seen

@@ -116,7 +116,7 @@ def enlarged(flow: Flow, height: int, width: int) -> Flow:
     """The flow of pictures that were enlarged to (height, width).
 
     In straight lines also where neighbours move differently: filters do not trust such borders, and
-    jumps as in `carrying` were found to make no difference.
+    jumps as in `warping` were found to make no difference.
     """
     rows, columns = flow.shape[:2]
     factors = np.array([width / columns, height / rows], np.float32)

@@ -11,7 +11,7 @@ from videnhance.inference.cascade import Cascade
 from videnhance.kernels.motion import planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.control import longest_distance
-from videnhance.temporal.fill import Networks
+from videnhance.temporal.reconstruct import Networks
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Seen, seen
 from videnhance.temporal.steady import STRENGTHS, filtered

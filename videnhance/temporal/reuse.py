@@ -12,11 +12,11 @@ from typing import TypeAlias
 from videnhance.core import FrameKind, Image
 from videnhance.kernels.motion import Floats, interleaved
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Detail, Reference, changed, mean_square
 from videnhance.temporal.control import DISTANCES, Control, Cost
-from videnhance.temporal.fill import Inner, Made, Networks
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
+from videnhance.temporal.propagate import Detail, Reference, changed, mean_square
+from videnhance.temporal.reconstruct import Made, Networks, Reconstruction
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown
 
@@ -157,7 +157,9 @@ class Reuse:
             elif inner:
                 place = (len(costs) + 1) / len(new)
                 near = partial(_shown, *previous) if previous else partial(_shown_reference, before)
-                made = Lazy(partial(self._filled, seen, before, reference, place, correction, near))
+                made = Lazy(
+                    partial(self._reconstructed, seen, before, reference, place, correction, near)
+                )
             else:
                 made = Lazy(partial(_as_reference, seen, reference))
             entry = _entry(seen, made)
@@ -197,7 +199,7 @@ class Reuse:
         result = interleaved(self.networks.full(seen.image))
         return Made(result, Cost.of_network(seen.luma.size))
 
-    def _filled(
+    def _reconstructed(
         self,
         seen: Seen,
         before: Lazy[Reference],
@@ -206,7 +208,7 @@ class Reuse:
         correction: float,
         last: Callable[[], Shown],
     ) -> Made:
-        inner = Inner(self.networks, seen, (before(), after()), place)
+        inner = Reconstruction(self.networks, seen, (before(), after()), place)
         return inner.made(self.allowed, correction, last)
 
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from videnhance.kernels.blending import add_luma
-from videnhance.kernels.carrying import draw_towards, fields_of
 from videnhance.kernels.motion import Floats, luma_of, noise_levels, unexplained, warp
+from videnhance.kernels.warping import blend_towards, fields_of
 from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
@@ -64,7 +64,7 @@ def smooth(
         fields = fields_of(motion.flow, change, kept)
         target, shown = outer.of(result, scale), luma_of(outer.of(last.result, scale))
         own = luma_of(target)
-        draw_towards(shown, fields, most, target)
+        blend_towards(shown, fields, most, target)
         _keep_within(own, target, scale)
 
 

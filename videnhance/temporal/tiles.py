@@ -113,11 +113,11 @@ def recompute(
         outer = part.grown(reach + FEATHER, height, width)
         seen += outer.pixels
         made = network(outer.of_planes(image))
-        lay(np.moveaxis(made, 0, -1), outer, part, result, scale)
+        composite(np.moveaxis(made, 0, -1), outer, part, result, scale)
     return seen
 
 
-def lay(made: Floats, outer: Region, part: Region, result: Floats, scale: int) -> None:
+def composite(made: Floats, outer: Region, part: Region, result: Floats, scale: int) -> None:
     """Lay what was made of `outer` into `result` in place: all of `part`, and fading around it."""
     height, width = (side // scale for side in result.shape[:2])
     visible = part.grown(FEATHER, height, width)

@@ -169,7 +169,7 @@ def _copy(row: Any, target: Any, to: Any) -> Any:
     "void(float32[:,:,:], float32[:,:,:], float32[:,:,::1], float32[:,:,::1], "
     "float32[:,::1], float32[:,::1])"
 )
-def bring(
+def warp_pair(
     first: Floats, second: Floats, fields: Floats, target: Floats, spread: Floats, energy: Floats
 ) -> None:
     """Bring two pictures, and write trust·(first + share·(second - first)) into `target`.
@@ -275,7 +275,7 @@ def _fetch_luma(plane: Any, size: Any, y: Any, x: Any, work: Any) -> Any:
 
 
 @kernel("void(float32[:,::1], float32[:,:,::1], float64, float32[:,:,:])")
-def draw_towards(luma: Floats, fields: Floats, most: float, target: Floats) -> None:
+def blend_towards(luma: Floats, fields: Floats, most: float, target: Floats) -> None:
     """Move the luma of `target` (s·h, s·w, 3) towards `luma` (s·h, s·w), brought; its colour stays.
 
     `fields` are the flow to it, x before y, what is to be added to it, and which share of the way

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from videnhance.kernels.carrying import bring, draw_towards, fields_of, mix
 from videnhance.kernels.motion import enlarged, stretched, warp
+from videnhance.kernels.warping import blend_towards, fields_of, mix, warp_pair
 
 Floats = NDArray[np.float32]
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -41,7 +41,7 @@ def test_two_pictures_are_brought_blended_and_measured(
     expected = stretched(trust, *large)[..., None] * blend
     spread, energy = np.empty(size, np.float32), np.empty(size, np.float32)
 
-    bring(first, second, fields_of(*flows, share, trust), target, spread, energy)
+    warp_pair(first, second, fields_of(*flows, share, trust), target, spread, energy)
 
     near = _ROUNDED if reach else 1e-6
     assert np.abs(target - expected).max() < near
@@ -69,7 +69,7 @@ def test_whole_pixels_are_brought_exactly_and_edges_repeated() -> None:
     flow = np.tile(np.array([-7, 5], np.float32), (20, 30, 1))
     one, nothing = np.ones((20, 30), np.float32), np.zeros((20, 30), np.float32)
     target, sums = np.empty_like(picture), (np.empty_like(one), np.empty_like(one))
-    bring(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
+    warp_pair(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
     rows, columns = np.arange(5, 25).clip(0, 19), np.arange(-7, 23).clip(0, 29)
     assert np.array_equal(target, picture[rows][:, columns])
 
@@ -83,11 +83,11 @@ def test_nothing_is_fetched_from_between_what_moves_and_what_does_not(scale: int
     picture[:, 24 * scale : 28 * scale] = picture[:, 12 * scale : 16 * scale] = 1
     one, nothing = np.ones((24, 40), np.float32), np.zeros((24, 40), np.float32)
     target, sums = np.empty_like(picture), (np.empty_like(one), np.empty_like(one))
-    bring(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
+    warp_pair(picture, picture, fields_of(flow, flow, nothing, one), target, *sums)
     jump = np.s_[:, 18 * scale : 22 * scale]
     assert np.abs(target[jump]).max() == 0
     drawn = np.zeros_like(picture)
-    draw_towards(picture[..., 0].copy(), fields_of(flow, nothing, one), 1.0, drawn)
+    blend_towards(picture[..., 0].copy(), fields_of(flow, nothing, one), 1.0, drawn)
     assert np.abs(drawn[jump]).max() == 0
 
 
@@ -98,7 +98,7 @@ def test_parts_of_pictures_see_nothing_of_the_rest() -> None:
     results = []
     for part in (whole[10:40, 20:60], whole[10:40, 20:60].copy()):
         target, sums = np.empty((30, 40, 3), np.float32), (np.empty_like(one), np.empty_like(one))
-        bring(part, part, fields_of(flow, flow, half, one), target, *sums)
+        warp_pair(part, part, fields_of(flow, flow, half, one), target, *sums)
         results.append(target)
     assert np.array_equal(*results)
 
@@ -116,7 +116,7 @@ def test_luma_is_drawn_towards_what_is_brought_and_colour_stays(scale: int, reac
     before, around = target.copy(), whole.copy()
     brought = warp(luma, enlarged(flow, *large)) + stretched(change, *large)
 
-    draw_towards(luma, fields_of(flow, change, share), 10.0, target)
+    blend_towards(luma, fields_of(flow, change, share), 10.0, target)
 
     wanted = before @ _LUMA + stretched(share, *large) * (brought - before @ _LUMA)
     assert np.abs(target @ _LUMA - wanted).max() < (_ROUNDED if reach else 1e-5)
@@ -131,5 +131,5 @@ def test_luma_is_drawn_no_further_than_allowed(most: float) -> None:
     target, luma = smooth(14, 18, 3), smooth(14, 18, seed=1)
     before = target.copy()
     nothing, one = np.zeros((7, 9, 3), np.float32), np.ones((7, 9), np.float32)
-    draw_towards(luma, fields_of(nothing, one), most, target)
+    blend_towards(luma, fields_of(nothing, one), most, target)
     assert np.square((target - before) @ _LUMA).mean() == pytest.approx(most, rel=1e-3)

@@ -8,7 +8,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from videnhance.kernels.carrying import bring, fields_of, mix
 from videnhance.kernels.motion import (
     Floats,
     Mask,
@@ -18,6 +17,7 @@ from videnhance.kernels.motion import (
     light_of,
     shrunk,
 )
+from videnhance.kernels.warping import fields_of, mix, warp_pair
 from videnhance.temporal.flow import LumaPicture, Motion, find_motion
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.region import Region
@@ -89,7 +89,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Carried:
+class Propagated:
     """What a part of a frame gets from the references on both sides."""
 
     detail: Floats
@@ -158,7 +158,7 @@ class Between:
             result += self._drafted
         return result
 
-    def carried(self, part: Region) -> Carried:
+    def propagated(self, part: Region) -> Propagated:
         """What the network added to the references there, brought along the motion."""
         here = self._luma.part(part)
         first, second = (
@@ -172,7 +172,7 @@ class Between:
         spread, energy = np.empty_like(trust), np.empty_like(trust)
         before, after = (part.of(detail.picture, self._scale) for detail in details)
         picture = np.empty(before.shape, np.float32)
-        bring(before, after, fields, picture, spread, energy)
+        warp_pair(before, after, fields, picture, spread, energy)
         # Two details that err independently differ by the sum of their errors. Where neither can be
         # trusted the draft errs by all that it lacks. These factors are fitted to four clips, on
         # which what is predicted so and what is found correlate by 0.6 to 0.9 (logarithms).
@@ -180,7 +180,7 @@ class Between:
         error += 0.5 * self._lacking(part, here, 1 - trust)
         # A sum over the last axis, which NumPy is slow at.
         length = cv2.transform(abs(first.flow) + abs(second.flow), np.ones((1, 2)))
-        return Carried(picture, error, float(np.count_nonzero(length > _MOVES)))
+        return Propagated(picture, error, float(np.count_nonzero(length > _MOVES)))
 
     def _lacking(self, part: Region, here: LumaPicture, distrust: Floats) -> Floats:
         """Mean square (h, w) of what the network adds to the draft and references do not give.

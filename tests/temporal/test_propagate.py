@@ -12,9 +12,9 @@ import pytest
 from videnhance.core import Frame, Image
 from videnhance.kernels.motion import Floats, interleaved, luma
 from videnhance.kernels.resize import resize
-from videnhance.temporal.carry import Between, Detail, Reference, changed, mean_square
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
+from videnhance.temporal.propagate import Between, Detail, Reference, changed, mean_square
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 
@@ -71,7 +71,7 @@ def test_a_small_fast_thing_leaves_no_ghost_where_it_was(view: View, speed: int)
     before[:, 36:38, 60:64] += 0.25
     now = ground(1)
     now[:, 36:38, 48:52] += 0.25
-    found = between(now, before, ground(8), 0.125).carried(_WHOLE).detail
+    found = between(now, before, ground(8), 0.125).propagated(_WHOLE).detail
     plain = interleaved(resize(ground(1), 2 * _HEIGHT, 2 * _WIDTH))
     ghost = (found - (network(ground(1)) - plain))[70:80, 116:134]
     assert np.abs(ghost).max() < 4 / 255
@@ -82,7 +82,7 @@ def test_a_thin_fast_thing_is_foreseen_to_lack_detail(view: View) -> None:
     ground = np.asarray(0.3 * view(), np.float32)
     now = ground.copy()
     now[:, 20:44, 50:52] += 0.5
-    carried = between(now, ground, ground).carried(_WHOLE)
+    carried = between(now, ground, ground).propagated(_WHOLE)
     plain = interleaved(resize(now, 2 * _HEIGHT, 2 * _WIDTH))
     error = mean_square(plain + carried.detail - network(now))[48:80, 84:116].mean()
     expected = carried.error[24:40, 42:58].mean()

@@ -9,14 +9,14 @@ import numpy as np
 
 from videnhance.core import Image
 from videnhance.kernels.motion import Floats, Mask, interleaved
-from videnhance.temporal.carry import Between, Carried, Reference, mean_square
 from videnhance.temporal.control import Cost
+from videnhance.temporal.propagate import Between, Propagated, Reference, mean_square
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Shown, smooth
 from videnhance.temporal.tiles import (
     FEATHER,
-    lay,
+    composite,
     parts_of,
     recompute,
     tile_means,
@@ -60,7 +60,7 @@ class Made:
     cost: Cost
 
 
-class Inner:
+class Reconstruction:
     """A frame at `place` of the way from one reference to the other, in the making."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Inner:
         with `correction`; `last` is asked for the frame before as late as possible.
         """
         moving = self._moving(_allowed(max_mse, self._added))
-        carried = [self._between.carried(outer) for _, outer in moving]
+        carried = [self._between.propagated(outer) for _, outer in moving]
         error = self._error(moving, carried)
         moves = min(1.0, sum(part.moving for part in carried) / (self._height * self._width))
         allowed = _allowed(max_mse, self._added, moves)
@@ -97,7 +97,7 @@ class Inner:
         if alone and audited is None:
             result = interleaved(self._networks.full(self._image))
             return Made(result, Cost.of_network(self._whole.pixels))
-        result = self._laid(moving, carried)
+        result = self._composited(moving, carried)
         kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(parts, result)
         if audited and kept is not None:
@@ -136,21 +136,21 @@ class Inner:
         parts = parts_of(blocks, side, _CONTEXT, self._height, self._width)
         return [(part, part.grown(_CONTEXT + FEATHER, self._height, self._width)) for part in parts]
 
-    def _error(self, moving: list[tuple[Region, Region]], carried: list[Carried]) -> Floats:
+    def _error(self, moving: list[tuple[Region, Region]], carried: list[Propagated]) -> Floats:
         """What the picture will lack without the network's help, as a mean square (H, W)."""
         error = self._between.error()
         for (part, outer), of_part in zip(moving, carried, strict=True):
             part.of(error)[:] = part.within(outer).of(of_part.error)
         return error
 
-    def _laid(self, moving: list[tuple[Region, Region]], carried: list[Carried]) -> Floats:
+    def _composited(self, moving: list[tuple[Region, Region]], carried: list[Propagated]) -> Floats:
         """The picture without the network's help."""
         if moving and moving[0][0] == self._whole:  # nothing still would remain to be seen
             return self._draft(self._whole) + carried[0].detail
         result = self._between.still()
         for (part, outer), of_part in zip(moving, carried, strict=True):
             made = self._draft(outer) + of_part.detail
-            lay(made, outer, part, result, self._networks.scale)
+            composite(made, outer, part, result, self._networks.scale)
         return result
 
     def _recomputed(self, parts: list[Region], result: Floats) -> Cost:
@@ -187,7 +187,7 @@ def _smoothing(max_mse: float, allowed: float) -> float:
     """What of an error may come from smoothing.
 
     All that is allowed, where that is much less than max_mse: what a network that restores loses
-    by smoothing is flicker for the most part, and less of its gain than by carrying.
+    by smoothing is flicker for the most part, and less of its gain than by warping.
     """
     return min(_SMOOTHED * max_mse, allowed)
 
