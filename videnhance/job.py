@@ -32,8 +32,8 @@ class Settings:
 
     stages: tuple[Stage, ...]
     encode: EncodeOptions
-    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Names of the options that the user gave, by table, in a preset or otherwise."""
+    asked: Mapping[str, Options] = field(default_factory=dict)
+    """The options that the user gave, by table, in a preset or otherwise."""
 
 
 def settings(preset: str | None = None, given: Mapping[str, Options] | None = None) -> Settings:
@@ -50,8 +50,7 @@ def settings(preset: str | None = None, given: Mapping[str, Options] | None = No
         {table: checked(_OWNERS[table], values) for table, values in (given or {}).items()},
     )
     stages = tuple(stage(**merged.get(stage.name, {})) for stage in STAGES)
-    given_names = {table: frozenset(values) for table, values in merged.items()}
-    return Settings(stages, EncodeOptions(**merged.get("encode", {})), given_names)
+    return Settings(stages, EncodeOptions(**merged.get("encode", {})), merged)
 
 
 def sort_options(options: Options) -> dict[str, Options]:
@@ -100,8 +99,6 @@ class Job:
     """Whether the user lets go what the container cannot hold."""
     device: str
     stages: tuple[Stage, ...]
-    encode: EncodeOptions
-    """What was asked of the encoder; `encoding` is what came of it."""
     encoding: Encoding
     clip: ClipInfo
     """What goes into the encoder."""
@@ -115,6 +112,8 @@ class Job:
     segments: tuple[Segment, ...]
     libraries: Mapping[str, str]
     """Versions of what makes the bits; work of others is not continued."""
+    asked: Mapping[str, Options] = field(default_factory=dict, compare=False)
+    """The options that the user gave, by table: what makes a saved job a preset."""
     found: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What was decided by looking at the recording, and why, by option: for people to read. What
     was decided stands in the stages' own options, and only these are compared."""
@@ -135,7 +134,7 @@ class Job:
             "device": {"kind": self.device, "tiles": dict(self.tiles)},
             **{stage.name: _set(in_use(stage)) for stage in self.stages},
             "found": dict(self.found),
-            "asked": {"encode": _set(in_use(self.encode))},
+            "asked": {table: _set(options) for table, options in self.asked.items()},
             "encode": {
                 "encoder": self.encoding.encoder,
                 "pix_fmt": self.encoding.pix_fmt,
@@ -161,7 +160,7 @@ class Job:
 
     def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
         """Dotted names of what makes a saved job another one; paths, tiles and reasons do not,
-        nor what was asked of the encoder where the same came of it."""
+        nor what was asked for where the same came of it."""
         return tuple(
             name
             for name in _different(saved, self.table(), "")

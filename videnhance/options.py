@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import tomllib
 import types
 import typing
@@ -158,24 +159,27 @@ def presets() -> dict[str, Path]:
 
 
 def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
-    """The tables of a preset, given by its name or as a TOML file: a preset, or a saved job.
+    """The tables of a preset, given by its name or as a file: a preset in TOML, the `job.toml`
+    of an interrupted run, or the report of a finished one.
 
     `tables` are the known table names. Raises UsageError for what is not known or not TOML.
     """
     own = presets()
-    path = Path(name) if name.endswith(".toml") else own.get(name)
+    path = Path(name) if name.endswith((".toml", ".json")) else own.get(name)
     if path is None:
         raise UsageError(unknown(f"preset {name!r}", name, own))
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)["job"]
     except OSError as exc:
         raise UsageError(f"The preset {path} cannot be read ({exc.strerror}).") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"The preset {path} is not valid TOML: {exc}.") from exc
+    except (json.JSONDecodeError, KeyError, TypeError) as exc:
+        raise UsageError(f"{path} is no report of an earlier run; give one, or TOML.") from exc
     known = list(tables)
     if "videnhance" in content:  # the job of an earlier run
-        content |= content["asked"]
-        return {table: values for table, values in content.items() if table in known}
+        content = content.get("asked", {})
     content.pop("description", None)
     for table, values in content.items():
         if table not in known:

@@ -35,12 +35,18 @@ def test_a_report_never_replaces_the_source_or_the_output(source: Path, tmp_path
 def test_the_job_of_an_earlier_run_can_be_a_preset(source: Path, tmp_path: Path) -> None:
     first = enhance(source, tmp_path / "a.mkv", strength=0, scale=1.5, codec="ffv1", device="cpu")
     first.job.save(tmp_path / "job.toml")
-    preset = str(tmp_path / "job.toml")
+    preset, report = str(tmp_path / "job.toml"), tmp_path / "report.json"
     again = enhance(source, tmp_path / "b.mkv", preset=preset, device="cpu")
     assert again.job.stages == first.job.stages
     assert again.job.encoding == first.job.encoding
+    plain = enhance(source, tmp_path / "d.mkv", strength=0, scale=1, device="cpu", report=report)
+    assert plain.job.stages == ()
+    assert enhance(source, tmp_path / "e.mkv", preset=str(report)).job.stages == ()
     larger = enhance(source, tmp_path / "c.mkv", preset=preset, scale=2.0, device="cpu")
     assert (larger.job.clip.width, larger.job.encoding) == (128, first.job.encoding)
+    (tmp_path / "no.json").write_text("{}")
+    with pytest.raises(UsageError, match="no report"):
+        enhance(source, tmp_path / "f.mkv", preset=str(tmp_path / "no.json"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def test_a_job_needs_a_thread_and_memory(
 
 def test_a_job_that_does_not_fit_into_its_memory_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="--memory"):
-        enhance(source, tmp_path / "out.mkv", strength=0, memory=1 << 10)
+        enhance(source, tmp_path / "out.mkv", strength=0, memory=1e-6)
 
 
 def test_a_report_holds_job_and_proof(source: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_segments_make_the_same_bits_however_often(pair: tuple[Stage, ...]) -> N
 
 
 @every_pair
-@pytest.mark.parametrize("cut", [24, 30])
+@pytest.mark.parametrize("cut", [24, 26, 30])
 def test_nothing_reaches_across_a_cut(pair: tuple[Stage, ...], cut: int) -> None:
     """Whether it lies at a segment's border, or inside."""
     stages = _resolved(pair)
@@ -165,3 +165,9 @@ def test_a_second_stage_never_sees_what_the_first_had_not_settled() -> None:
 def test_where_nothing_scans_nothing_is_looked_for() -> None:
     made = _whole([Doubled()], _source(3, cut=1))
     assert {frame.kind for frame in made} == {FrameKind.PLAIN}
+
+
+def test_a_cut_survives_a_stage_that_drops_or_doubles_its_frame() -> None:
+    for stage, marked in ((FourOfFive(), [0, 27]), (Doubled(), [0, 26])):
+        made = _whole([stage, NEIGHBOURS], _source(40, cut=26))
+        assert [frame.source for frame in made if frame.scene_start] == marked

@@ -96,39 +96,3 @@ def test_audits_are_no_reason_to_come_nearer() -> None:
     for _ in range(3):
         control.planned(16, spent(0.0, 16, audited=_SIZE // 2))
     assert control.distance() == 32
-
-
-def test_predictions_are_corrected_by_and_by() -> None:
-    control = Control(16)
-    control.begin_scene(0.0)
-    prior = control.correction(_ALLOWED)
-    assert 1 < prior < 2
-    found = []
-    for _ in range(20):
-        control.planned(16, [Lazy(lambda: Cost(0, _SIZE, 0, 4e-5, 1e-5))])
-        control.distance()
-        found.append(control.correction(_ALLOWED))
-    assert found == sorted(found)
-    assert prior < found[1] < 2
-    assert 2.8 < found[-1] < 4
-
-
-def test_tiles_that_hardly_err_teach_nothing() -> None:
-    control = Control(16)
-    control.begin_scene(0.0)
-    for _ in range(8):
-        control.planned(16, [Lazy(lambda: Cost(0, _SIZE, 0, 1e-9, 1e-7))])
-        control.distance()
-    prior = Control(16).correction(_ALLOWED)
-    assert control.correction(_ALLOWED) > 0.8 * prior
-    assert control.correction(1e-8) < 0.7 * prior
-
-
-def test_of_a_span_planned_before_nothing_could_be_carried_nothing_is_learned() -> None:
-    control = Control(4)
-    found = [control.begin_scene(0.0), control.distance()]
-    for share in (1.0, 0.9, 1.0, 1.0, 1.0, 1.0):
-        control.planned(found[-1], spent(share, found[-1]))
-        found.append(control.distance())
-    assert found[:3] == [4, 4, 4]
-    assert found[4:] == [1] * len(found[4:])

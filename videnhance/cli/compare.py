@@ -39,7 +39,7 @@ def compare(
         bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")
     ] = False,
 ) -> None:
-    """Measure how PSNR-oriented and how steady an output is.
+    """Measure how faithful and how steady an output is.
 
     Fidelity (PSNR, SSIM, VMAF) needs a REFERENCE of the output's size. Steadiness follows the
     motion of the INPUT (--source), or else of the REFERENCE. Blur makes a picture steady too, so

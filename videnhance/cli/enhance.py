@@ -102,7 +102,7 @@ def enhance(
         "overwrite": overwrite,
         "drop_unsupported": drop_unsupported,
         "threads": threads,
-        "memory": None if memory is None else int(memory * 2**30),
+        "memory": memory,
         "stop": stop,
         **options,
     }

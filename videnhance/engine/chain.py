@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from videnhance.core import (
     Network,
     Runtime,
     Stage,
+    Timing,
     UsageError,
 )
 from videnhance.engine.look import FRAMES, LazyLook, Peeked
@@ -23,6 +25,7 @@ from videnhance.engine.windows import Borders, Window, scanned, windows
 from videnhance.inference import Device, Resources, load_network, select_device
 from videnhance.inference.runtime import JobRuntime, Sink
 from videnhance.job import settings, sort_options
+from videnhance.kernels.motion import one_opencv_thread
 from videnhance.pipeline import Meter, Stop, Workers
 from videnhance.temporal.scenes import scan
 
@@ -39,23 +42,45 @@ def chain(
     With `borders` each stage is given the frames that it needs around the segment and no others,
     so that it never sees what the stage in front had not made as in an uncut run.
     """
+    cuts: list[int] = []
     if scanned(stages):
-        frames = _reported(scan(frames), rt)
+        frames = _reported(scan(frames), rt, cuts)
     for stage, window in zip(stages, windows(stages), strict=False):
         if borders:
             frames = borders.trimmed(frames, window)
         frames = stage.run(frames, clip, rt)
+        if stage.timing != Timing():
+            frames = _with_cuts(frames, cuts)
         clip = stage.output(clip)
     return borders.trimmed(frames, Window()) if borders else frames
 
 
-def _reported(frames: Iterator[Frame], rt: Runtime) -> Iterator[Frame]:
-    """The same, with cuts and repeats told to the report; a stream's first frame is no cut."""
+def _reported(frames: Iterator[Frame], rt: Runtime, cuts: list[int]) -> Iterator[Frame]:
+    """The same, with cuts and repeats told to the report; a stream's first frame is no cut.
+
+    `cuts` gets the numbers of source frames that begin scenes.
+    """
     for number, frame in enumerate(frames):
+        if frame.scene_start:
+            cuts.append(frame.source)
         if frame.scene_start and number:
             rt.record("cuts", frame.pts, 1.0)
         if frame.kind is FrameKind.REPEAT:
             rt.count("repeats", frame.pts)
+        yield frame
+
+
+def _with_cuts(frames: Iterator[Frame], cuts: list[int]) -> Iterator[Frame]:
+    """Frames of a stage that drops or doubles some: the first of each scene begins it."""
+    passed = 0
+    for frame in frames:
+        begins = False
+        while passed < len(cuts) and cuts[passed] <= frame.source:
+            begins, passed = True, passed + 1
+        if begins:
+            frame = replace(frame, kind=FrameKind.CUT)
+        elif frame.scene_start:
+            frame = replace(frame, kind=FrameKind.PLAIN)
         yield frame
 
 
@@ -114,10 +139,10 @@ def enhance_frames(
     for name, text in resolved.found.items():
         found(name, text)
     workers = Workers("stages", Meter(), Stop())
-    rt = runtime(chosen, resolved.tiles, workers.map, warn, notes)
+    rt = runtime(chosen, resolved.tiles, workers.map, warn, notes, resources.threads)
 
     def enhanced() -> Iterator[Frame]:
-        with workers:
+        with one_opencv_thread(), workers:
             yield from chain(map(partial(_checked, clip), peeked), clip, resolved.stages, rt)
 
     return enhanced()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from videnhance.core import InputError, UsageError
 from videnhance.engine.judging import Judge, Measure
 from videnhance.engine.vmaf import VmafError, vmaf_scores
+from videnhance.kernels.motion import one_opencv_thread
 from videnhance.media.luma import LumaFrame, LumaReader, LumaScale
 from videnhance.media.source import SourceInfo, probe
 from videnhance.metrics import LEAST_SIDE
@@ -60,7 +61,7 @@ def compare(
     stop: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, expected: None,
 ) -> Comparison:
-    """Measure how PSNR-oriented and how steady an output is.
+    """Measure how faithful and how steady an output is.
 
     `reference` is what the output should be, of the output's size; `source` what it was made
     from, of any smaller size. At least one of them is needed. Fidelity (PSNR, SSIM, VMAF) is
@@ -79,7 +80,8 @@ def compare(
     infos = {role: probe(path) for role, path in paths.items()}
     _check_sizes(infos)
     judge = Judge()
-    pairing = _judged(infos, judge, stop, progress)
+    with one_opencv_thread():
+        pairing = _judged(infos, judge, stop, progress)
     times = np.array(pairing.times)
     measures = list(judge.measures(times))
     warnings = [*_unlike(measures), *pairing.warnings()]

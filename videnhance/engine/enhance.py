@@ -24,7 +24,7 @@ from videnhance.engine.segments import Session, Speedometer, run_segment
 from videnhance.engine.work import FinishedSegment, WorkFolder
 from videnhance.job import Job
 from videnhance.media.assemble import Assembler
-from videnhance.media.declaration import Declaration, shown_frames
+from videnhance.media.declaration import Declaration, shown_frames, sidecar
 from videnhance.media.encode import disk_error
 from videnhance.media.source import DecodeErrors, is_url
 from videnhance.media.verify import VerificationReport, verify
@@ -41,7 +41,7 @@ def enhance(
     drop_unsupported: bool = False,
     report: str | Path | None = None,
     threads: int | None = None,
-    memory: int | None = None,
+    memory: float | None = None,
     listener: Listener = lambda event: None,
     stop: Stop | None = None,
     **options: Any,
@@ -50,7 +50,7 @@ def enhance(
 
     `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and of
     the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `threads` are those
-    that compute at once, all cores where None; `memory` is how many bytes the job plans with, half
+    that compute at once, all cores where None; `memory` is how many GiB the job plans with, half
     of the free ones where None. `listener` hears of progress on the calling thread, of warnings on
     any. A run that was stopped or killed goes on where it was when called again with the same
     arguments.
@@ -112,6 +112,11 @@ class _Run:
         for message in self.plan.warnings:
             self.tell.warn(message)
         job, differences = self.work.adopt(self.plan.job, self.request.overwrite)
+        if job.tiles != self.plan.job.tiles:
+            self.tell.warn(
+                "The work goes on with the tiles it was begun with, whatever memory is given now; "
+                "--overwrite begins afresh."
+            )
         self.plan = replace(self.plan, job=job)
         if differences:
             self.tell.warn(
@@ -247,10 +252,14 @@ def _declaration(
     job: Job, waived: Sequence[str], segments: Sequence[FinishedSegment]
 ) -> Declaration:
     """What the output will be to its source."""
-    decoded = [pair for segment in segments for pair in segment.decoded]
-    files = [segment.file for segment in segments if segment.file]
-    outputs = [pair for file in files for pair in zip(file.sources, file.pts, strict=True)]
-    frames = shown_frames(decoded, outputs) if decoded else None
+    times: list[int] = []
+    outputs: list[tuple[int, int]] = []
+    for segment in segments:
+        if segment.file:
+            shown = (len(times) + number for number in segment.file.sources)
+            outputs.extend(zip(shown, segment.file.pts, strict=True))
+        times.extend(segment.decoded)
+    frames = shown_frames(times, outputs)
     return Declaration(job.dropped, tuple(waived), frames)
 
 
@@ -289,7 +298,8 @@ def _check_report(report: str | Path | None, source: str, output: Path) -> None:
         raise UsageError(f"The folder of --report {report} does not exist; make it first.")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UsageError(f"--report {report} cannot be written; choose another file.")
-    if path in (output.absolute(), Path(source).absolute()):
+    taken = (output.absolute(), sidecar(output).absolute(), Path(source).absolute())
+    if path in taken:
         raise UsageError(f"--report {report} is the source or the output; choose another file.")
 
 

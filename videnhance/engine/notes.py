@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 Record = tuple[tuple[int, float], ...]
-"""Times, in ticks of the source's time base, and values, in the order of the times."""
+"""Times, in ticks of the job's time base, and values, in the order of the times."""
 
 
 @dataclass(frozen=True)

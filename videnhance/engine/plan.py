@@ -12,7 +12,7 @@ from pathlib import Path
 from videnhance.core import ResourceError, UsageError
 from videnhance.engine.look import FRAMES, LazyLook
 from videnhance.engine.resolving import Downloading, ResolvedStages, resolve_stages
-from videnhance.engine.windows import Window, most_ahead, whole_window
+from videnhance.engine.windows import most_ahead, whole_window, windows
 from videnhance.inference import Device, Resources, select_device
 from videnhance.job import Job, Settings, library_versions
 from videnhance.media.assemble import (
@@ -20,6 +20,7 @@ from videnhance.media.assemble import (
     holding_formats,
     unsupported_streams,
 )
+from videnhance.media.declaration import sidecar
 from videnhance.media.encode import carries_hdr, encoded_clip, resolve_encoding
 from videnhance.media.matroska import MATROSKA_MUXERS
 from videnhance.media.sample import sample_frames
@@ -49,17 +50,11 @@ class Plan:
     warnings: tuple[str, ...]
 
     @property
-    def window(self) -> Window:
-        """Frames that every segment decodes around it."""
-        return whole_window(self.job.stages)
-
-    @property
     def enhanced(self) -> int:
-        """Frames of the source to send through the stages, those around segments included: a
-        hint."""
-        borders = len(self.timeline.segments) - 1
-        around = self.window.preroll + self.window.postroll
-        return self.timeline.frames + borders * around
+        """Frames that the stages make, those around segments included: a hint."""
+        first = windows(self.job.stages)[0]
+        around = (len(self.timeline.segments) - 1) * (first.preroll + first.postroll)
+        return self.frames + math.ceil(around * self.frames / max(self.timeline.frames, 1))
 
 
 def check_output(source: str, output: Path, overwrite: bool) -> None:
@@ -76,8 +71,10 @@ def check_output(source: str, output: Path, overwrite: bool) -> None:
         is_file = source != "-" and not is_url(source) and Path(source).exists()
         if is_file and output.samefile(source):
             raise UsageError(f"{output} is the source itself; choose another output.")
-        if not overwrite:
-            raise UsageError(f"{output} exists; give --overwrite to replace it.")
+    if not overwrite:
+        for path in (output, sidecar(output)):
+            if path.exists():
+                raise UsageError(f"{path} exists; give --overwrite to replace it.")
 
 
 def make_plan(
@@ -91,7 +88,7 @@ def make_plan(
     downloading: Downloading | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """Demux the source, resolve_stages every option, check weights and container. Writes nothing.
+    """Demux the source, resolve every option, check weights and container. Writes nothing.
 
     `stop` is called often and may raise. Raises UsageError, InputError or ResourceError.
     """
@@ -142,7 +139,7 @@ def make_plan(
         libraries=library_versions(),
         device=device.kind,
         stages=resolved.stages,
-        encode=settings.encode,
+        asked=settings.asked,
         encoding=encoding,
         clip=clip,
         ticks=resolved.ticks,

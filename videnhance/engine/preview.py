@@ -17,6 +17,7 @@ from videnhance.engine.events import Phase
 from videnhance.engine.plan import Plan
 from videnhance.engine.request import Listener, Request, Teller
 from videnhance.engine.windows import most_ahead
+from videnhance.kernels.motion import one_opencv_thread
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import is_url
@@ -52,7 +53,7 @@ def preview(
     overwrite: bool = False,
     drop_unsupported: bool = False,
     threads: int | None = None,
-    memory: int | None = None,
+    memory: float | None = None,
     listener: Listener = lambda event: None,
     stop: Stop | None = None,
     **options: Any,
@@ -109,6 +110,7 @@ def _measure(
         made = 0
         encoder = SegmentEncoder(path, job.encoding, job.clip, job.rate)
         with (
+            one_opencv_thread(),
             Decoder(plan.source, plan.timeline, job.ticks) as decoder,
             Workers("enhance", meter, stop) as workers,
             Consumer(encoder.write, 2, "encode", meter, stop, encoder.finish) as writing,

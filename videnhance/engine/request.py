@@ -65,7 +65,7 @@ class Request:
         overwrite: bool,
         drop_unsupported: bool,
         threads: int | None,
-        memory: int | None,
+        memory: float | None,
     ) -> Request:
         """Check what can be checked without reading the source. Raises UsageError."""
         wanted = settings(preset, sort_options(dict(options)))

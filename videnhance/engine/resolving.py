@@ -23,7 +23,7 @@ _SCALE_OF_FILES = 2
 
 @dataclass(frozen=True)
 class ResolvedStages:
-    """ResolvedStages stages, the clip after them, and their models' weights and tiles."""
+    """Stages with every option decided, and what follows from them."""
 
     stages: tuple[Stage, ...]
     clip: ClipInfo
@@ -61,7 +61,7 @@ def resolve_stages(
     work = 0
     for asked in settings.stages:
         stage = asked.resolve(clip, device.kind, look)
-        refuse_ignored(asked, stage, settings.given.get(stage.name, ()))
+        refuse_ignored(asked, stage, settings.asked.get(stage.name, {}))
         if not stage.on(clip):
             continue
         stages.append(stage)

@@ -10,9 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import cv2
-
-from videnhance.core import ClipInfo, Frame, InputError, ResourceError
+from videnhance.core import ClipInfo, Frame, InputError
 from videnhance.engine.chain import chain, runtime
 from videnhance.engine.events import Progress
 from videnhance.engine.notes import Notebook
@@ -20,6 +18,7 @@ from videnhance.engine.windows import Borders, whole_window
 from videnhance.engine.work import FinishedSegment, WorkFolder
 from videnhance.inference import Device, Resources, select_device
 from videnhance.job import Job
+from videnhance.kernels.motion import one_opencv_thread
 from videnhance.media.decode import Decoder
 from videnhance.media.encode import SegmentEncoder
 from videnhance.media.source import SourceInfo, probe
@@ -46,15 +45,7 @@ def run_segment(
     if session is None:
         with Session.of(job, resources) as own:
             return run_segment(job, index, folder, resources, own)
-    work = WorkFolder(folder)
-    session.make(index, work)
-    made = work.finished(index)
-    if made is None:
-        raise ResourceError(
-            f"Segment {index} in {folder} is not what was written; the disk may be full or "
-            "failing: free some space and run the same command again."
-        )
-    return made
+    return session.make(index, WorkFolder(folder))
 
 
 class Session:
@@ -100,8 +91,7 @@ class Session:
         return cls(job, source, timeline, select_device(job.device), resources)
 
     def __enter__(self) -> Self:
-        self._stack.callback(cv2.setNumThreads, cv2.getNumThreads())
-        cv2.setNumThreads(1)  # the workers fill the cores, and results must not depend on these
+        self._stack.enter_context(one_opencv_thread())
         self._stack.enter_context(self._workers)
         return self
 
@@ -121,7 +111,7 @@ class Session:
         """What goes into the first stage."""
         return self.job.entering(self.source.clip)
 
-    def make(self, index: int, work: WorkFolder) -> None:
+    def make(self, index: int, work: WorkFolder) -> FinishedSegment:
         """Decode, enhance and encode one segment, and write its manifest."""
         borders = Borders()
         before = replace(self._decoder.decode_errors)
@@ -146,7 +136,7 @@ class Session:
             encoder.put(None)
         lost = self._decoder.decode_errors.since(before)
         notes = self._notebook.take(borders.hold_time)
-        work.finish(index, output.encoder, borders.decoded, lost, notes)
+        return work.finish(index, output.encoder, borders, lost, notes)
 
     @property
     def _margins(self) -> tuple[int, int]:
@@ -166,9 +156,9 @@ class _Output:
     def write(self, frame: Frame | None) -> None:
         """Encode the next frame; None completes the file."""
         if frame is None:
-            self._complete = True
             if self.encoder is not None:
                 self.encoder.finish()
+            self._complete = True
             return
         if self.encoder is None:
             self.encoder = SegmentEncoder(

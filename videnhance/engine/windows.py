@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from videnhance.core import Frame, Stage
@@ -65,30 +65,38 @@ class Borders:
         self.start: int | None = None
         self.end: int | None = None
         """The first frame behind it; None before that was seen."""
-        self.decoded: list[tuple[int, int]] = []
-        """Numbers and times of the segment's own frames."""
+        self.decoded: list[int] = []
+        """Times of the segment's own frames."""
         self._end_time: int | None = None
 
     def watched(self, decoded: Iterator[tuple[Frame, bool]]) -> Iterator[Frame]:
-        """The frames, as the decoder gives them; from these the borders are learned.
+        """The frames, as the decoder gives them, numbered without gaps from the segment's first.
 
-        Those in front of the segment wait for its first frame, for they are numbered from there.
+        Those in front of the segment wait for its first frame. What the decoder says of the other
+        numbers does not count: a damaged source may have two frames of one number.
         """
         waiting: list[Frame] = []
+        number = 0
         for frame, inside in decoded:
-            if inside:
-                self.decoded.append((frame.source, frame.pts))
-                self.start = self.decoded[0][0]
-            elif self.start is not None and self.end is None:
-                self.end, self._end_time = frame.source, frame.pts
-            waiting.append(frame)
-            if self.start is not None:
-                yield from waiting
-                waiting.clear()
+            if self.start is None:
+                waiting.append(frame)
+                if not inside:
+                    continue
+                self.start = frame.source
+                number = self.start - len(waiting) + 1
+            else:
+                waiting = [frame]
+            for now in waiting:
+                if number >= self.start and inside:
+                    self.decoded.append(now.pts)
+                elif number > self.start and self.end is None:
+                    self.end, self._end_time = number, now.pts
+                yield replace(now, source=number)
+                number += 1
 
     def hold_time(self, pts: int) -> bool:
         """Whether a time lies between the segment's first frame and the first behind it."""
-        if not self.decoded or pts < self.decoded[0][1]:
+        if not self.decoded or pts < self.decoded[0]:
             return False
         return self._end_time is None or pts < self._end_time
 

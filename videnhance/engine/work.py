@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import filelock
 
 from videnhance.core import UsageError
 from videnhance.engine.notes import Notes
+from videnhance.engine.windows import Borders
 from videnhance.job import Job, read_saved
 from videnhance.media.assemble import SegmentFile
 from videnhance.media.declaration import sidecar
@@ -30,8 +31,8 @@ class FinishedSegment:
     """One finished segment as its manifest describes it; no `file` where it held no frame."""
 
     file: SegmentFile | None
-    decoded: tuple[tuple[int, int], ...]
-    """Number and time of each source frame that it was made from, in ticks of the job's."""
+    decoded: tuple[int, ...]
+    """The time of each source frame that it was made from, in ticks of the job's time base."""
     decode_errors: DecodeErrors
     notes: Notes
 
@@ -122,7 +123,7 @@ class WorkFolder:
             manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
             decode_errors = DecodeErrors(**manifest["decode_errors"])
             notes = Notes.restored(manifest["notes"])
-            decoded = tuple((int(number), int(pts)) for number, pts in manifest["decoded"])
+            decoded = tuple(manifest["decoded"])
             if not manifest["pts"]:
                 return FinishedSegment(None, decoded, decode_errors, notes)
             file = self.path / f"{index:05}.mkv"
@@ -139,29 +140,38 @@ class WorkFolder:
         self,
         index: int,
         encoder: SegmentEncoder | None,
-        decoded: Sequence[tuple[int, int]],
+        borders: Borders,
         decode_errors: DecodeErrors,
         notes: Notes,
-    ) -> None:
+    ) -> FinishedSegment:
         """Make an encoded segment count. Raises ResourceError when the disk is full."""
+        made: SegmentFile | None = None
         manifest: dict[str, Any] = {
             "decode_errors": asdict(decode_errors),
             "notes": notes.saved(),
-            "decoded": list(decoded),
+            "decoded": borders.decoded,
             "pts": [],
         }
         if encoder is not None:
             file = self.path / f"{index:05}.mkv"
             manifest |= {
                 "pts": encoder.pts,
-                "sources": encoder.sources,
+                "sources": [number - (borders.start or 0) for number in encoder.sources],
                 "last_duration": encoder.last_duration,
                 "delay": encoder.delay,
                 "sha256": _digest(encoder.path),
             }
             self._written(encoder.path, lambda: sync(encoder.path))
             encoder.path.replace(file)
+            made = SegmentFile(
+                file,
+                tuple(encoder.pts),
+                tuple(manifest["sources"]),
+                encoder.last_duration,
+                encoder.delay,
+            )
         self._write(f"{index:05}.json", lambda path: path.write_text(json.dumps(manifest)))
+        return FinishedSegment(made, tuple(borders.decoded), decode_errors, notes)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         """Write a small file whole or not at all, and past a power cut."""

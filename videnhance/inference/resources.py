@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,18 @@ class Resources:
     memory: int
 
     @classmethod
-    def of_machine(cls, threads: int | None = None, memory: int | None = None) -> Self:
-        """Those given; of the others all usable cores and half of the free memory.
+    def of_machine(cls, threads: int | None = None, memory: float | None = None) -> Self:
+        """Those given, memory in GiB; of the others all usable cores and half of the free memory.
 
-        Raises UsageError for fewer than one thread or byte.
+        Raises UsageError for less than a thread, or no memory.
         """
         if threads is not None and threads < 1:
             raise UsageError(f"--threads is {threads}; it must be at least 1.")
-        if memory is not None and memory < 1:
-            raise UsageError("--memory must be more than 0.")
+        if memory is not None and not 0 < memory < math.inf:
+            raise UsageError(f"--memory is {memory:g}; it must be a number above 0.")
         return cls(
             usable_cores() if threads is None else threads,
-            int(free_memory() * _FREE_MEMORY_SHARE) if memory is None else memory,
+            int(free_memory() * _FREE_MEMORY_SHARE if memory is None else memory * 2**30),
         )
 
 

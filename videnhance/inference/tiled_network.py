@@ -88,14 +88,14 @@ class TiledNetwork:
             padded = self._run(np.pad(image, missing, mode="edge"), restore)
             return np.ascontiguousarray(padded[:, : height * self.scale, : width * self.scale])
         result = self._fit(image, restore, precise=False)
-        fault = _fault(image, result)
+        fault = _fault(image[:3], result)
         if fault and not self._backend.exact:
             self._warn(
                 f"{self._id} gave {fault} in half precision; "
                 "the frames concerned are computed again in single precision."
             )
             result = self._fit(image, restore, precise=True)
-            fault = _fault(image, result)
+            fault = _fault(image[:3], result)
         if fault:
             raise VidenhanceError(f"{self._id} gave {fault}; use another model.")
         if result.min() < 0 or result.max() > 1:

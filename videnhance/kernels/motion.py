@@ -6,6 +6,9 @@ first, in the other picture. Pictures here are a plane (H, W) or lie channels la
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -20,9 +23,30 @@ Flow: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _RED, _GREEN, _BLUE = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
-# For the whole process: frames are worked on at once by the pipeline's threads, which more threads
-# would only disturb, and nothing then depends on how OpenCV cuts a picture for as many as it has.
-cv2.setNumThreads(1)
+
+_counting = threading.Lock()
+_users: list[int] = []
+"""How many threads OpenCV had before each user who wanted one."""
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread to a call, for the whole process, until the last user leaves.
+
+    Frames are worked on at once by the threads of a job, which more threads would only disturb,
+    and results must not depend on how OpenCV cuts a picture for as many as it has.
+    """
+    with _counting:
+        _users.append(cv2.getNumThreads())
+        cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        with _counting:
+            before = _users.pop()
+            if not _users:
+                cv2.setNumThreads(before)
+
 
 _SMALLEST = 8
 _NARROWEST, _FLATTEST = 16, 4

@@ -61,7 +61,7 @@ class SegmentFile:
     pts: tuple[int, ...]
     """In ticks of the job's time base."""
     sources: tuple[int, ...]
-    """The number of the source frame that each frame shows."""
+    """Which of the segment's source frames each frame shows, from 0."""
     last_duration: int
     delay: int
 
@@ -257,7 +257,7 @@ class Assembler:
     def _video_packets(
         self, parts: Sequence[SegmentFile], stream: Any, time_base: Fraction
     ) -> Iterator[tuple[float, Any]]:
-        """Packets of all segments with the source's times and decoding times made anew.
+        """Packets of all segments with their own times and decoding times made anew.
 
         Decoding times carry no information of their own: packet i gets the time that stands
         `delay` places before it in the order of presentation.

@@ -27,7 +27,8 @@ TAG = "VIDENHANCE"
 """The key of Matroska's tag."""
 _BOX = bytes.fromhex("7c1b6c1e5e5c4b0e9a3f2f6d76656e68")
 """The extended type of MP4's box; drawn once, at random."""
-_LARGEST_BOX = 64 << 20
+_LARGEST = 256 << 20
+"""Bytes of an unpacked declaration that are read: far more than days of video need."""
 _TAGGED, _BOXED = ("matroska", "webm"), ("mp4", "mov")
 
 
@@ -35,8 +36,9 @@ _TAGGED, _BOXED = ("matroska", "webm"), ("mp4", "mov")
 class ShownFrame:
     """What one frame of an output shows, and when.
 
-    `source` is the number of the source frame that it shows. It is shown `fraction` of the way
-    from source frame `base` to the next; behind the last one the last gap goes on.
+    `source` is the number of the source frame that it shows, among those that can be decoded. It
+    is shown `fraction` of the way from source frame `base` to the next; behind the last one the
+    last gap goes on.
     """
 
     source: int
@@ -84,26 +86,26 @@ class Declaration:
                 None if frames is None else _unpacked(frames),
                 str(values["videnhance"]),
             )
-        except (KeyError, TypeError, AttributeError, ZeroDivisionError) as exc:
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as exc:
             raise ValueError(f"no declaration: {exc}") from exc
 
 
 def shown_frames(
-    decoded: Sequence[tuple[int, int]], outputs: Sequence[tuple[int, int]]
+    times: Sequence[int], outputs: Sequence[tuple[int, int]]
 ) -> tuple[ShownFrame, ...] | None:
-    """What is shown, from numbers and times of the decoded and of the written frames.
+    """What is shown, from the times of the source's frames and the frames of the output.
 
-    Both are in the order of presentation and in the same ticks. None where they are the same.
+    Of the latter there are the number of the source frame, from 0, and the time. All times are in
+    the same ticks. None where frames are one for one.
     """
-    if list(decoded) == list(outputs):
+    if list(enumerate(times)) == list(outputs):
         return None
-    numbers, times = zip(*decoded, strict=True)
-    return tuple(_placed(source, pts, numbers, times) for source, pts in outputs)
+    return tuple(_placed(source, pts, times) for source, pts in outputs)
 
 
-def _placed(source: int, pts: int, numbers: Sequence[int], times: Sequence[int]) -> ShownFrame:
+def _placed(source: int, pts: int, times: Sequence[int]) -> ShownFrame:
     at = max(0, bisect_right(times, pts) - 1)
-    return ShownFrame(source, numbers[at], Fraction(pts - times[at], _gap(times, at)))
+    return ShownFrame(source, at, Fraction(pts - times[at], _gap(times, at)))
 
 
 def _gap(times: Sequence[int], at: int) -> int:
@@ -115,17 +117,18 @@ def _gap(times: Sequence[int], at: int) -> int:
 
 
 def expected_times(
-    frames: Sequence[ShownFrame], times: Mapping[int, Fraction]
+    frames: Sequence[ShownFrame], times: Sequence[Fraction]
 ) -> Iterator[Fraction | None]:
-    """When each frame is to be shown, given the times of the source's frames by their numbers.
+    """When each frame is to be shown, given the times of the source's frames.
 
     None where the source has no such frame.
     """
-    gaps = {a: times[b] - times[a] for a, b in pairwise(times)}
-    last = next(reversed(gaps.values()), Fraction(0))
+    gaps = [b - a for a, b in pairwise(times)] or [Fraction(0)]
     for frame in frames:
-        start = times.get(frame.base)
-        yield None if start is None else start + frame.fraction * gaps.get(frame.base, last)
+        if not 0 <= frame.base < len(times):
+            yield None
+            continue
+        yield times[frame.base] + frame.fraction * gaps[min(frame.base, len(gaps) - 1)]
 
 
 def _packed(frames: Sequence[ShownFrame]) -> str:
@@ -143,7 +146,11 @@ def _packed(frames: Sequence[ShownFrame]) -> str:
 
 def _unpacked(text: str) -> tuple[ShownFrame, ...]:
     try:
-        rows = json.loads(zlib.decompress(base64.b64decode(text)))
+        unpacking = zlib.decompressobj()
+        packed = unpacking.decompress(base64.b64decode(text), _LARGEST)
+        if unpacking.unconsumed_tail:
+            raise ValueError("no declaration: it is too large")
+        rows = json.loads(packed)
     except (binascii.Error, zlib.error) as exc:
         raise ValueError(f"no declaration: {exc}") from exc
     sources, bases, upper, lower = (accumulate(row) for row in rows)
@@ -184,7 +191,7 @@ def read_declaration(path: str, metadata: Mapping[str, str]) -> Declaration | No
             beside = sidecar(file)
             texts = [beside.read_text("utf-8")] if beside.is_file() else list(_boxes(file))
         return Declaration.parsed(texts[-1]) if texts else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, struct.error):
         return None
 
 
@@ -202,7 +209,7 @@ def _boxes(path: Path) -> Iterator[str]:
             body = 8
             if size == 1:
                 size, body = struct.unpack(">Q", head[8:16])[0], 16
-            if kind == b"uuid" and head[body : body + 16] == _BOX and size <= _LARGEST_BOX:
+            if kind == b"uuid" and head[body : body + 16] == _BOX and size <= _LARGEST:
                 file.seek(at + body + 16)
                 yield file.read(size - body - 16).decode("utf-8")
             if size < 8:

@@ -99,7 +99,7 @@ class Decoder:
         """What had been seen when decoding from the seek point began."""
         self._ahead: deque[_Held] = deque()
         self._tail: deque[Picture] = deque()
-        """The last pictures given out, as many as were asked for to warm up."""
+        """The last pictures given out, as many as a preroll needs."""
         self._last: Picture | None = None
 
     def __enter__(self) -> Self:

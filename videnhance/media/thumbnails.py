@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -42,8 +41,6 @@ class Reading:
     """What decoding a recording's video gave."""
 
     times: Times
-    numbers: array[int]
-    """Of the source frames, see `Timeline.number_of`."""
     decode_errors: DecodeErrors
 
 
@@ -85,53 +82,44 @@ def compare_frames(
         Decoder(new, read_timeline(new, stop=stop)) as decoder_new,
         aside((b[0].pts, shrink_new(b[0].frame)) for b in decoder_new.pictures(_WHOLE)) as made,
     ):
-        pages = _Pages(decoder, _Thumbnails(old, across), stop)
+        source_frames = _SourceFrames(decoder, _Thumbnails(old, across), stop)
         for number, (pts, small_new) in enumerate(made):
             stop()
             times_new.ticks.append(pts)
-            if shown is None:
-                small = pages.at(number)
-            else:
-                small = pages.numbered(shown[number]) if number < len(shown) else None
+            wanted = number if shown is None else shown[number] if number < len(shown) else -1
+            small = source_frames.at(wanted)
             if small is None:
                 continue
             difference = float(_differences(small[None], small_new)[0])
             if difference > worst.difference:
                 worst, worst_picture = ThumbnailCheck(difference, number), small_new
-        pages.read_all()
+        source_frames.read_all()
     if worst.difference >= _SUSPECT:
-        own = worst.frame if shown is None else pages.place.get(shown[worst.frame], worst.frame)
-        worst = replace(worst, other=_other(pages.small, worst_picture, worst.difference, own))
-    old_reading = Reading(pages.times, array("q", pages.place), decoder.decode_errors)
-    return old_reading, Reading(times_new, array("q"), decoder_new.decode_errors), worst
+        own = worst.frame if shown is None else shown[worst.frame]
+        other = _other(source_frames.small, worst_picture, worst.difference, own)
+        worst = replace(worst, other=other)
+    old_reading = Reading(source_frames.times, decoder.decode_errors)
+    return old_reading, Reading(times_new, decoder_new.decode_errors), worst
 
 
-class _Pages:
+class _SourceFrames:
     """The source's thumbnails, decoded as far as they were asked for."""
 
     def __init__(self, decoder: Decoder, shrink: _Thumbnails, stop: Callable[[], None]) -> None:
         self._pictures = decoder.pictures(_WHOLE)
-        self._number_of = decoder.timeline.number_of
         self._shrink, self._stop = shrink, stop
         self.times = Times(decoder.source.clip.time_base)
         self.small = bytearray()
-        self.place: dict[int, int] = {}
-        """Which of those decoded has a frame's number."""
 
-    def at(self, place: int) -> _Small | None:
-        """That of the frame decoded at a place; None where there are fewer."""
-        while len(self.times.ticks) <= place:
+    def at(self, number: int) -> _Small | None:
+        """That of a frame by its number; None where there is none."""
+        while len(self.times.ticks) <= number:
             if not self._read():
                 return None
         size = _WIDTH * _HEIGHT
-        return np.frombuffer(self.small[place * size : (place + 1) * size], np.uint8)
-
-    def numbered(self, number: int) -> _Small | None:
-        """That of the frame of a number; None where there is none."""
-        while number not in self.place:
-            if not self._read():
-                return None
-        return self.at(self.place[number])
+        if number < 0:
+            return None
+        return np.frombuffer(self.small[number * size : (number + 1) * size], np.uint8)
 
     def read_all(self) -> None:
         """Decode to the end."""
@@ -144,10 +132,6 @@ class _Pages:
         if found is None:
             return False
         picture = found[0]
-        number = self._number_of(picture.pts, picture.number)
-        while number in self.place:  # of a damaged source, placed between two others
-            number += 1
-        self.place[number] = len(self.times.ticks)
         self.times.ticks.append(picture.pts)
         self.small += self._shrink(picture.frame).tobytes()
         return True
@@ -158,8 +142,8 @@ def _other(
 ) -> int | None:
     """The frame elsewhere in the source that a thumbnail shows, where its own is unlike it."""
     small = np.frombuffer(small_pictures, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
-    pages = range(0, len(small), _SEARCHED_AT_ONCE)
-    found = [_differences(small[at : at + _SEARCHED_AT_ONCE], worst_picture) for at in pages]
+    chunks = range(0, len(small), _SEARCHED_AT_ONCE)
+    found = [_differences(small[at : at + _SEARCHED_AT_ONCE], worst_picture) for at in chunks]
     differences = np.concatenate(found)
     near = slice(max(0, own - _NEIGHBOURS), own + _NEIGHBOURS + 1)
     differences[near] = np.inf

@@ -56,10 +56,9 @@ class Timeline:
     """2 where each field has a packet of its own."""
 
     def number_of(self, pts: int, decoded: int) -> int:
-        """The number of the source frame shown at `pts`, from 0 in the order of presentation.
+        """About the number of the source frame shown at `pts`, from 0 in order of presentation.
 
-        `decoded` is its number among those decoded, which counts where nothing can be sought. A
-        frame that is lost leaves its number out.
+        `decoded` is its number among those decoded, which counts where nothing can be sought.
         """
         if self.by_number:
             return decoded

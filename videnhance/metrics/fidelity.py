@@ -72,7 +72,7 @@ def _windowed(plane: Luma) -> Luma:
 def back_projection_error(output: Luma, source: Luma) -> float:
     """Mean squared difference between the output, reduced to the source's size, and the source.
 
-    A PSNR-oriented enlargement, reduced again without aliasing, is what it was made of. Raises
+    A faithful enlargement, reduced again without aliasing, is what it was made of. Raises
     ValueError where the output is smaller than the source.
     """
     height, width = source.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from videnhance.core import ClipInfo, Frame, Image, Look, Option, Runtime, Stage, UsageError
@@ -241,27 +242,29 @@ class Upscale(Stage):
         size = out.height, out.width
         if self._idle(clip):
             return (_plain(frame, size) for frame in frames)
-        pictures = self._pictures(frames, clip, size, rt)
-        return (_detailed(frame, picture, size, self.strength) for frame, picture in pictures)
+        return self._enlarged(frames, clip, size, rt)
 
-    def _pictures(
+    def _enlarged(
         self, frames: Iterator[Frame], clip: ClipInfo, size: tuple[int, int], rt: Runtime
-    ) -> Iterator[tuple[Frame, Image]]:
+    ) -> Iterator[Frame]:
         from videnhance.inference.cascade import Cascade
         from videnhance.temporal import enlarge
 
         cascade = self._loaded(clip, rt)
+        finish = partial(_detailed, size=size, strength=self.strength)
         if self.temporal == "off":
-            return enlarge.each_alone(frames, cascade, size, rt)
+            return enlarge.each_alone(frames, cascade, size, finish, rt)
         factor = max(size[0] / clip.height, size[1] / clip.width)
         # Regions of frames must begin on whole pixels: a broken scale is reached by resizing.
         scale = int(factor) if factor.is_integer() else min(cascade.scale, math.ceil(factor))
         if self.temporal == "steady":
-            return enlarge.steadily(frames, cascade, scale, self.steady_strength, rt)
+            return enlarge.steadily(frames, cascade, scale, self.steady_strength, finish, rt)
         names = self._drafts(clip)
         drafts = Cascade([rt.network(name) for name in names]) if names else None
         shape = clip.height, clip.width
-        return enlarge.with_reuse(frames, shape, cascade, drafts, scale, self.reuse_quality, rt)
+        return enlarge.with_reuse(
+            frames, shape, cascade, drafts, scale, self.reuse_quality, finish, rt
+        )
 
     def _loaded(self, clip: ClipInfo, rt: Runtime) -> Cascade:
         """The networks of a frame: a file's network may be needed more than once."""
@@ -281,12 +284,13 @@ def _plain(frame: Frame, size: tuple[int, int]) -> Frame:
     return replace(frame, data=resize(frame.data, *size))
 
 
-def _detailed(frame: Frame, picture: Image, size: tuple[int, int], strength: float) -> Frame:
-    """A frame with the network's picture, as far as `strength` wants it."""
+def _detailed(
+    frame: Frame, clipped: Image, picture: Image, size: tuple[int, int], strength: float
+) -> Frame:
+    """A frame with the network's picture of what is `clipped`, as far as `strength` wants it."""
     from videnhance.kernels.resize import enlarge_linear, resize
 
     result = resize(picture, *size)
-    clipped = frame.data.clip(0, 1)
     if _is_grey(clipped):
         # Networks tint black-and-white film by a code value or three.
         result = _without_colour(result)

@@ -1,4 +1,4 @@
-"""Decide how far apart references lie, and correct predictions by what audits found."""
+"""Decide how far apart reference frames lie."""
 
 from __future__ import annotations
 
@@ -29,20 +29,8 @@ _EXPENSE_REFERENCE = 0.15
 _EXPENSE_EACH = 1500
 """Input pixels that the network would see in the time that a carried frame takes at least."""
 _PATIENCE = 24
-"""Anchors in a row without anything between them, before a single frame is tried again; then twice
-as many."""
-_LIKELY = 1.3
-"""What predictions are multiplied with before audits tell: the median on six clips and two
-networks, where tiles that were carried erred by 0.6 to 2.5 times what was predicted."""
-_DOUBT = 8
-"""Audits that weigh as much as `_LIKELY` does: single tiles err by ten times."""
-_TELLING = 0.1
-"""Share of the error allowed that audits must reach to tell anything: stiller tiles teach nothing
-about those that matter."""
-_REMEMBERED = 16
-"""Audits in mind when predictions are corrected."""
-_MOST_CORRECTED = 8.0
-"""The greatest correction: more was never found."""
+"""Reference frames in a row, with none between them, before a single frame is tried again; then
+twice as many."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +45,6 @@ class Cost:
     """How many of these to check a tile that was carried."""
     audit: float | None = None
     """Mean square error of a tile that was carried, against the network's own."""
-    predicted: float = 0.0
-    """What it was thought to be."""
 
     @classmethod
     def of_network(cls, size: int) -> Cost:
@@ -78,7 +64,7 @@ def longest_distance(height: int, width: int, scale: int) -> int:
 
 
 class Control:
-    """Sets the distance of the references, and corrects predictions by what audits found.
+    """Sets the distance of the reference frames.
 
     It looks at the span before the last one only: that is nearly finished, on any number of
     threads, when the next one is planned, and waiting for it holds nobody up. Where nothing can be
@@ -91,7 +77,6 @@ class Control:
         self._index = self._last
         self._spans: deque[tuple[int, Sequence[Lazy[Cost]]]] = deque()
         self._idle, self._patience = 0, _PATIENCE
-        self._audits: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def begin_scene(self, changed: float) -> int:
         """The first distance in a scene of which this share has changed after two frames.
@@ -118,23 +103,11 @@ class Control:
             return DISTANCES[1]
         return DISTANCES[self._index]
 
-    def correction(self, allowed: float) -> float:
-        """What predicted errors must be multiplied with, where this one is allowed."""
-        if not self._audits:
-            return _LIKELY
-        found = sum(error for error, _ in self._audits)
-        thought = sum(predicted for _, predicted in self._audits)
-        doubt = _DOUBT * max(thought / len(self._audits), _TELLING * allowed)
-        return min(_MOST_CORRECTED, (found + _LIKELY * doubt) / (thought + doubt))
-
     def _learn(self, distance: int, costs: Sequence[Lazy[Cost]]) -> None:
         if distance == 1:
             self._idle += 1
             return
         found = [cost() for cost in costs]
-        self._audits.extend(
-            (cost.audit, cost.predicted) for cost in found if cost.audit is not None
-        )
         if not found or distance != DISTANCES[max(self._index, 1)]:
             return
         actual = len(found) + 1  # repeats, or the end of a scene, may have cut the span short

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from videnhance.core import Frame, Image, Runtime
 from videnhance.inference.cascade import Cascade
@@ -19,21 +19,35 @@ from videnhance.temporal.steady import STRENGTHS, filtered
 T = TypeVar("T")
 
 
-def each_alone(
-    frames: Iterator[Frame], cascade: Cascade, size: tuple[int, int], rt: Runtime
-) -> Iterator[tuple[Frame, Image]]:
-    """Frames with their pictures of `size` (height, width), by the network."""
+Finish: TypeAlias = Callable[[Frame, Image, Image], Frame]
+"""Makes the output of a frame, what of it lies within 0..1, and the network's picture of that."""
 
-    def enlarged(frame: Frame) -> tuple[Frame, Image]:
-        return frame, cascade(frame.data.clip(0, 1), *size)
+
+def each_alone(
+    frames: Iterator[Frame],
+    cascade: Cascade,
+    output_size: tuple[int, int],
+    finish: Finish,
+    rt: Runtime,
+) -> Iterator[Frame]:
+    """Every frame by the network; `output_size` is height and width."""
+
+    def enlarged(frame: Frame) -> Frame:
+        image = frame.data.clip(0, 1)
+        return finish(frame, image, cascade(image, *output_size))
 
     return rt.map(enlarged, frames, cascade.workers)
 
 
 def steadily(
-    frames: Iterator[Frame], cascade: Cascade, scale: int, strength: str, rt: Runtime
-) -> Iterator[tuple[Frame, Image]]:
-    """Frames with their pictures, `scale` times as large, filtered in time.
+    frames: Iterator[Frame],
+    cascade: Cascade,
+    scale: int,
+    strength: str,
+    finish: Finish,
+    rt: Runtime,
+) -> Iterator[Frame]:
+    """Every frame by the network, `scale` times as large, and filtered in time.
 
     `strength` is a key of `steady.STRENGTHS`.
     """
@@ -45,24 +59,25 @@ def steadily(
     items = rt.map(enlarged, seen(frames), cascade.workers)
     for now, picture in filtered(items, STRENGTHS[strength]):
         # In place, for memory that is new takes ten times as long.
-        yield now.frame, picture.clip(0, 1, out=picture)
+        yield finish(now.frame, now.image, picture.clip(0, 1, out=picture))
 
 
 def with_reuse(
     frames: Iterator[Frame],
-    size: tuple[int, int],
+    input_size: tuple[int, int],
     cascade: Cascade,
     drafts: Cascade | None,
     scale: int,
     quality: float,
+    finish: Finish,
     rt: Runtime,
-) -> Iterator[tuple[Frame, Image]]:
-    """Frames of `size` (height, width) with their pictures, `scale` times as large.
+) -> Iterator[Frame]:
+    """Few frames by the network, `scale` times as large, and the others from these.
 
-    The network sees few of them whole. `quality` is the PSNR in dB that the others have against
+    `input_size` is height and width. `quality` is the PSNR in dB that the others have against
     the network's own output.
     """
-    longest = longest_distance(*size, scale)
+    longest = longest_distance(*input_size, scale)
 
     def full(image: Image) -> Image:
         return cascade(image, scale * image.shape[1], scale * image.shape[2])
@@ -85,7 +100,7 @@ def with_reuse(
         if made.cost.audit is not None:
             rt.record("audit", pts, -10 * math.log10(max(made.cost.audit, 1e-10)))
         picture = planar(made.result)
-        yield now.frame, picture.clip(0, 1, out=picture)
+        yield finish(now.frame, now.image, picture.clip(0, 1, out=picture))
 
 
 def _called(task: Callable[[], T]) -> T:

@@ -143,7 +143,6 @@ class Reuse:
         before, shown = last.reference, last.shown
         new = [seen for seen in frames if seen.kind is FrameKind.PLAIN]
         reference = Lazy(partial(self._reference, new[-1])) if new else before
-        correction = control.correction(self.allowed)
         entries: list[_Entry] = []
         previous: tuple[Seen, Lazy[Made]] | None = None
         costs: list[Lazy[Cost]] = []
@@ -157,9 +156,7 @@ class Reuse:
             elif inner:
                 place = (len(costs) + 1) / len(new)
                 near = partial(_shown, *previous) if previous else partial(_shown_reference, before)
-                made = Lazy(
-                    partial(self._reconstructed, seen, before, reference, place, correction, near)
-                )
+                made = Lazy(partial(self._reconstructed, seen, before, reference, place, near))
             else:
                 made = Lazy(partial(_as_reference, seen, reference))
             entry = _entry(seen, made)
@@ -205,11 +202,10 @@ class Reuse:
         before: Lazy[Reference],
         after: Lazy[Reference],
         place: float,
-        correction: float,
         last: Callable[[], Shown],
     ) -> Made:
         inner = Reconstruction(self.networks, seen, (before(), after()), place)
-        return inner.made(self.allowed, correction, last)
+        return inner.made(self.allowed, last)
 
 
 def _entry(seen: Seen, made: Lazy[Made]) -> _Entry:
