@@ -9,7 +9,6 @@ from videnhance.temporal.control import Control, Cost, longest_distance
 from videnhance.temporal.lazy import Lazy
 
 _SIZE = 100_000
-_ALLOWED = 1e-5
 
 
 @pytest.mark.parametrize(
@@ -96,3 +95,13 @@ def test_audits_are_no_reason_to_come_nearer() -> None:
     for _ in range(3):
         control.planned(16, spent(0.0, 16, audited=_SIZE // 2))
     assert control.distance() == 32
+
+
+def test_of_a_span_planned_before_nothing_could_be_carried_nothing_is_learned() -> None:
+    control = Control(4)
+    found = [control.begin_scene(0.0), control.distance()]
+    for share in (1.0, 0.9, 1.0, 1.0, 1.0, 1.0):
+        control.planned(found[-1], spent(share, found[-1]))
+        found.append(control.distance())
+    assert found[:3] == [4, 4, 4]
+    assert found[4:] == [1] * len(found[4:])

@@ -42,6 +42,10 @@ tiny.
 """
 
 
+_SURE = 0.75
+"""Probability from which on a recording counts as drawn; see `judge` for why it must be high."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a recording is drawn, and what was measured."""
@@ -49,9 +53,7 @@ class Verdict:
     drawn: bool
     score: float
     """Median over the frames of the log odds for drawn, from the fitted boundary; 0 where nothing
-    could be seen. Positive is drawn."""
-    shaded: float
-    """Median share of the picture that is softly shaded or textured, 0..1."""
+    could be seen. Positive is more likely drawn."""
     reason: str
     """One line for the user."""
 
@@ -67,13 +69,22 @@ def judge(frames: Sequence[Image]) -> Verdict:
     measured = [found for frame in frames if (found := features(frame)) is not None]
     if not measured:
         reason = "live action assumed: the sampled frames are empty"
-        return Verdict(False, 0.0, 0.0, reason)
+        return Verdict(False, 0.0, reason)
     scores = sorted(float(found @ _WEIGHTS + _OFFSET) for found in measured)
     score = scores[(len(scores) - 1) // 2]
-    shaded = float(np.exp(np.median([found[3] for found in measured]))) - _LEAST_SHARE
-    name = "drawn" if score > 0 else "live action"
-    reason = f"{name}: {100 * shaded:.0f} % of the picture is shaded or textured"
-    return Verdict(score > 0, score, shaded, reason)
+    probability = 1 / (1 + np.exp(-score))
+    if probability >= _SURE:
+        reason = f"drawn: {_percent(probability)} % sure"
+    elif probability <= 1 - _SURE:
+        reason = f"live action: {_percent(1 - probability)} % sure"
+    else:
+        reason = f"live action: in doubt, {100 * probability:.0f} % for drawn"
+    return Verdict(bool(probability >= _SURE), score, reason)
+
+
+def _percent(probability: float) -> int:
+    """Never all: nothing is sure."""
+    return min(99, round(100 * probability))
 
 
 def features(frame: Image) -> NDArray[np.float64] | None:

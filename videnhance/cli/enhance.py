@@ -111,6 +111,7 @@ def enhance(
         answering(watch, stop=stop, stopped=partial(_stopped, output), verbose=verbose),
     ):
         _check_together({"--dry-run": dry_run, "--report": report is not None})
+        _check_together({"--dry-run": dry_run, "--quiet": quiet})
         _check_together({"--json": json, "--quiet": quiet})
         _check_together({"--verbose": verbose, "--quiet": quiet})
         if dry_run:

@@ -27,7 +27,7 @@ def _list(ctx: typer.Context) -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for title in ("model", "scale", "weights", "for"):
             table.add_column(title, no_wrap=title != "for")
-        for card in all_cards().values():
+        for card in sorted(all_cards().values(), key=lambda card: card.kind == "draft"):
             table.add_row(card.id, f"x{card.scale}", whereabouts(card.id), card.purpose)
         console = Console(highlight=False)
         console.print(table)

@@ -144,8 +144,7 @@ def _noted(notes: Notes) -> Iterator[str]:
     if "audit" in records:
         errors = [10 ** (-value / 10) for _, value in records["audit"]]
         mean = -10 * math.log10(sum(errors) / len(errors))
-        tiles = counted(len(errors), "carried tile")
-        yield f"{tiles}, checked on the way, {mean:.1f} dB from the network's own"
+        yield f"{counted(len(errors), 'checked tile')} {mean:.1f} dB from the network's own"
 
 
 def counted(count: int, what: str) -> str:

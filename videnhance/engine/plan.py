@@ -107,8 +107,8 @@ def make_plan(
     if need > resources.memory:
         raise ResourceError(
             f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, and the "
-            f"job may take {resources.memory >> 20}; choose a smaller --scale or give more with "
-            "--memory."
+            f"job may take {resources.memory >> 20} MiB; choose a smaller --scale or give more "
+            "with --memory."
         )
     if (source.hdr.mastering or source.hdr.light) and not carries_hdr(encoding):
         raise UsageError(

@@ -6,10 +6,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from videnhance.core import Frame, Runtime, UsageError
 from videnhance.engine.chain import chain, runtime
@@ -24,7 +26,10 @@ from videnhance.media.source import is_url
 from videnhance.pipeline import Consumer, Meter, Stop, Workers
 
 _FRAMES = 12
-_SECONDS = 30.0  # enough is known after so long, whatever the number of frames
+_TRIAL = 64
+"""Side of the frames that have everything compiled."""
+_SECONDS = 30.0
+"""Enough is known after so long, if not all frames are still on their way."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +122,13 @@ def _measure(
         ):
             rt = runtime(plan.device, job.tiles, workers.map, warn, threads=threads)
             _load_models(plan, rt)
+            _compile(plan, rt)
             began = time.monotonic()
             frames = islice(_frames(decoder, plan), count)
             for frame in chain(frames, job.entering(plan.source.clip), job.stages, rt):
                 writing.put(frame)
                 made += 1
-                if time.monotonic() - began > _SECONDS and made > 2:
+                if time.monotonic() - began > _SECONDS and made >= _FRAMES:
                     break
         seconds = time.monotonic() - began
         return made, seconds / max(made, 1), path.stat().st_size
@@ -135,6 +141,16 @@ def _load_models(plan: Plan, rt: Runtime) -> None:
         for model in stage.models(clip):
             rt.network(model)
         clip = stage.output(clip)
+
+
+def _compile(plan: Plan, rt: Runtime) -> None:
+    """Make three small frames, so that compiling is not measured either."""
+    clip = replace(plan.job.entering(plan.source.clip), width=_TRIAL, height=_TRIAL)
+    image = np.full((3, _TRIAL, _TRIAL), 0.5, np.float32)
+    image[:, :, _TRIAL // 2 :] = 0.6
+    trial = (Frame(image, number, 1, number) for number in range(3))
+    for _ in chain(trial, clip, plan.job.stages, rt):
+        pass
 
 
 def _frames(decoder: Decoder, plan: Plan) -> Iterator[Frame]:

@@ -35,6 +35,8 @@ _FORMATS = {
 }  # fmt: skip
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
 _COARSEST_MOVIE_TIMESCALE = 10_000
+_TELLING_LATE = ("mpegts", "avi")
+"""Muxers that take a header with streams which they cannot hold."""
 # What a muxer writes itself, or what describes the old file's bytes rather than the recording.
 _CONTAINER_TAGS = frozenset(
     {
@@ -91,11 +93,11 @@ def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...
         return tuple(
             info
             for info in source.others
-            if not _accepts(container, container.streams[info.index], muxer)
+            if not _accepts(source, container.streams[info.index], muxer)
         )
 
 
-def _accepts(source: Any, stream: Any, muxer: str) -> bool:
+def _accepts(source: SourceInfo, stream: Any, muxer: str) -> bool:
     """Write a header with the stream into memory; the muxer's answer is the truth."""
     if stream.type == "attachment" or is_cover(stream):
         return muxer == "matroska" or (is_cover(stream) and muxer == "mp4")
@@ -103,9 +105,26 @@ def _accepts(source: Any, stream: Any, muxer: str) -> bool:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             _copy_stream(trial, stream)
             trial.start_encoding()
-            return True
+        return muxer not in _TELLING_LATE or _comes_back(source, stream, muxer)
     except (av.error.FFmpegError, ValueError, OSError):
         return False
+
+
+def _comes_back(source: SourceInfo, stream: Any, muxer: str) -> bool:
+    """Whether a packet that is written is read again as of the same kind."""
+    file = io.BytesIO()
+    with open_source(source.path) as container:
+        packets = read_packets(container, container.streams[stream.index], DecodeErrors())
+        packet = next(packets, None)
+        if packet is None:
+            return True
+        with av.open(file, "w", format=muxer) as trial:
+            packet.stream = _copy_stream(trial, container.streams[stream.index])
+            packet.pts = packet.dts = 0
+            trial.mux(packet)
+    file.seek(0)
+    with av.open(file, format=muxer) as again:
+        return [found.type for found in again.streams] == [stream.type]
 
 
 def is_cover(stream: Any) -> bool:
