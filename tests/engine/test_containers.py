@@ -279,7 +279,7 @@ def test_mirrored_pictures_look_the_same(
     ("name", "make", "suffix", "complaint"),
     [
         ("vorbis.mkv", (*_TONE, *_H264, "-c:a", "libvorbis"), ".mov", "(audio, vorbis)"),
-        ("wma.wmv", (*_TONE, "-c:v", "wmv2", "-c:a", "wmav2"), ".ts", "(audio, wmav2) became"),
+        ("wma.wmv", (*_TONE, "-c:v", "wmv2", "-c:a", "wmav2"), ".ts", "stream #1 (audio, wmav2)"),
         ("b_frames.mkv", _H264, ".avi", ".avi does not take"),
         (
             "cover.mp4.mp4",
