@@ -198,7 +198,7 @@ def test_all_is_restored_unless_said_otherwise() -> None:
 
 def test_a_restoration_that_is_given_asks_for_the_network_that_has_it() -> None:
     look = _look(_unseen)
-    assert Upscale(restore=0.3).resolve(CLIP, "cpu", look).model == "live"
+    assert Upscale(restore=0.3, temporal="off").resolve(CLIP, "cpu", look).model == "live"
     assert look.reasons == {"model": "live (--restore works with it)"}
     with pytest.raises(UsageError, match="on a CPU or CUDA"):
         Upscale(restore=0.3).resolve(CLIP, "vulkan", _look(_unseen))
@@ -305,3 +305,17 @@ def test_only_frames_without_colour_lose_the_networks_tint(coloured: bool) -> No
     (made,) = stage.run(iter([Frame(image, 0)]), CLIP, loader)
     spread = made.data.max(axis=0) - made.data.min(axis=0)
     assert spread.max() == (pytest.approx(0.04, abs=0.001) if coloured else 0)
+
+
+@pytest.mark.parametrize(("sigma", "temporal"), [(0.0, "reuse"), (0.5, "reuse"), (3.0, "steady")])
+def test_noisy_live_action_is_filtered(sigma: float, temporal: str) -> None:
+    dice = np.random.default_rng(0)
+    ramp = np.linspace(0.2, 0.8, 160, dtype=np.float32) * np.ones((3, 96, 1), np.float32)
+    frame = (ramp + dice.normal(0, sigma / 255, ramp.shape)).astype(np.float32)
+    look = LazyLook(lambda: [frame] * 3)
+    assert Upscale(model="live").resolve(CLIP, "cpu", look).temporal == temporal
+    assert ("temporal" in look.reasons) == (temporal == "steady")
+    # Only where it was left open, and for networks that restore.
+    assert Upscale(model="live", temporal="reuse").resolve(CLIP, "cpu", look).temporal == "reuse"
+    drawn = Upscale(model="realesr-animevideov3").resolve(CLIP, "cpu", LazyLook(lambda: [frame]))
+    assert drawn.temporal == "reuse"

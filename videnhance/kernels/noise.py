@@ -29,6 +29,17 @@ def noise_level(before: NDArray[np.float32], after: NDArray[np.float32]) -> floa
     return float(min(between, within))
 
 
+def spatial_noise_level(luma: NDArray[np.float32]) -> float:
+    """As `noise_level`, from a single plane (H, W): fine texture everywhere counts as noise.
+
+    Blocks without any are left out: encoders and black bars leave them even.
+    """
+    laplacian = _blocks(np.asarray(cv2.filter2D(luma, -1, _LAPLACIAN), np.float32))
+    deviations = laplacian.std(axis=1)
+    deviations = deviations[deviations > 0]
+    return float(np.quantile(deviations, _QUANTILE) / 6) if len(deviations) else 0.0
+
+
 def _blocks(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Whole blocks as rows; a small plane is one block."""
     side = min(_BLOCK, *plane.shape)

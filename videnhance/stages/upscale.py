@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from videnhance.core import ClipInfo, Frame, Image, Look, Option, Runtime, Stage, UsageError
-from videnhance.stages.choosing import DRAWN, LIVE, network_for
+from videnhance.stages.choosing import DRAWN, LIVE, network_for, restless
 
 if TYPE_CHECKING:
     from videnhance.inference.cascade import Cascade
@@ -67,8 +67,8 @@ class Upscale(Stage):
         str,
         Option(
             "how frames use their neighbours: off not at all, steady filters what flickers, "
-            "reuse carries detail from frame to frame and enlarges few; auto takes reuse on a CPU "
-            "and steady on a GPU",
+            "reuse carries detail from frame to frame and enlarges few; auto takes reuse on a CPU, "
+            "and steady on a GPU and for noisy live action",
             choices=("auto", "off", "steady", "reuse"),
         ),
     ] = "auto"
@@ -145,10 +145,16 @@ class Upscale(Stage):
         if temporal == "auto" and idle:
             temporal = "off"
         elif temporal == "auto":
-            temporal = "reuse" if device_kind == "cpu" else "steady"
+            temporal = resolved._mode(device_kind, look)
         if idle and temporal != "off":
             raise self._without_network(f"--temporal {temporal}", idle)
         return replace(resolved, temporal=temporal)
+
+    def _mode(self, device_kind: str, look: Look) -> str:
+        """What auto takes. On a CPU `steady` where a network that restores finds much noise."""
+        if device_kind != "cpu":
+            return "steady"
+        return "steady" if self.restore is not None and restless(look) else "reuse"
 
     def _network(self, device_kind: str, look: Look) -> str:
         """The default network."""
