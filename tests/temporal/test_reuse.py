@@ -26,7 +26,7 @@ from reusing import (
 
 from videnhance.core import FrameKind, Image
 from videnhance.kernels.motion import Floats, interleaved, planar
-from videnhance.temporal import fill
+from videnhance.temporal import reconstruct
 from videnhance.temporal.propagate import mean_square
 from videnhance.temporal.reconstruct import Networks
 from videnhance.temporal.region import Region
@@ -158,7 +158,7 @@ def test_parts_computed_anew_are_the_networks_own(
             found.append((float(away[0]), float(away[1])))
         return pixels
 
-    monkeypatch.setattr(fill, "recompute", checked)
+    monkeypatch.setattr(reconstruct, "recompute", checked)
     ground, square = view(size=(96, 160), contrast=0.04), view(seed=3)[:, :24, :24]
 
     def shot(t: int) -> Image:
