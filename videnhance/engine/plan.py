@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from videnhance.core import ResourceError, UsageError
+from videnhance.core import ClipInfo, ResourceError, UsageError
 from videnhance.engine.look import FRAMES, LazyLook
 from videnhance.engine.resolving import Downloading, ResolvedStages, resolve_stages
 from videnhance.engine.windows import most_ahead, whole_window, windows
@@ -101,15 +101,7 @@ def make_plan(
     warnings = list(source.warnings)
     encoding = resolve_encoding(settings.encode, source, size, warnings.append, muxer)
     clip = encoded_clip(resolved.clip, encoding)
-    ahead = most_ahead(resolved.stages)
-    held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
-    need = clip.width * clip.height * _BYTES_PER_PIXEL * held
-    if need > resources.memory:
-        raise ResourceError(
-            f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, and the "
-            f"job may take {resources.memory >> 20} MiB; choose a smaller --scale or give more "
-            "with --memory."
-        )
+    _check_memory(clip, most_ahead(resolved.stages), resources)
     if (source.hdr.mastering or source.hdr.light) and not carries_hdr(encoding):
         raise UsageError(
             f"{encoding.encoder} cannot carry the HDR metadata of this source; use --codec x265."
@@ -118,12 +110,7 @@ def make_plan(
     timeline = read_timeline(
         source, whole_window(resolved.stages).preroll, stop, _most_frames(device, resolved)
     )
-    closest = timeline.closest / max(resolved.ratio, Fraction(1))
-    if muxer in MATROSKA_MUXERS and closest * 1000 < 1:
-        raise UsageError(
-            f"Frames of this output lie {float(closest) * 1000:.3f} ms apart, closer than "
-            f"{output.suffix} can tell apart; write .mp4 instead."
-        )
+    _check_closeness(timeline.closest / max(resolved.ratio, Fraction(1)), output, muxer)
     if not timeline.stamps:
         warnings.append(
             "The source has no timestamps; its frames are timed at "
@@ -151,6 +138,27 @@ def make_plan(
     )
     frames = math.ceil(timeline.frames * resolved.ratio)
     return Plan(job, source, timeline, device, frames, tuple(warnings))
+
+
+def _check_memory(clip: ClipInfo, ahead: int, resources: Resources) -> None:
+    """Raise ResourceError where the output's frames alone take more than the job may."""
+    held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
+    need = clip.width * clip.height * _BYTES_PER_PIXEL * held
+    if need > resources.memory:
+        raise ResourceError(
+            f"Frames of {clip.width}x{clip.height} need about {need >> 20} MiB of memory, and the "
+            f"job may take {resources.memory >> 20} MiB; choose a smaller --scale or give more "
+            "with --memory."
+        )
+
+
+def _check_closeness(closest: Fraction, output: Path, muxer: str) -> None:
+    """Raise UsageError where Matroska's milliseconds cannot tell two frames apart."""
+    if muxer in MATROSKA_MUXERS and closest * 1000 < 1:
+        raise UsageError(
+            f"Frames of this output lie {float(closest) * 1000:.3f} ms apart, closer than "
+            f"{output.suffix} can tell apart; write .mp4 instead."
+        )
 
 
 def _most_frames(device: Device, resolved: ResolvedStages) -> int | None:
