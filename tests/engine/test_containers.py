@@ -345,7 +345,7 @@ def test_what_an_output_declares_lies_beside_it_where_the_container_has_no_place
     assert not beside.exists()
     report = verify(str(other), str(output))
     assert report.kept
-    assert report.checks[0].detail == "none of videnhance's, judged one for one"
+    assert report.checks[0].detail == "no declaration found, judged one for one"
 
 
 _PLANES = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p12le", "gray", "yuv410p")

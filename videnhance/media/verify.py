@@ -107,7 +107,7 @@ def _declared(found: Declaration | None, declared: Declaration | None) -> Check:
     """That the output says what it is."""
     kept = declared is None or found == declared or not (found or declared.says_something)
     if found is None:
-        return Check("declaration", kept, "none of videnhance's, judged one for one")
+        return Check("declaration", kept, "no declaration found, judged one for one")
     parts = ["one for one" if found.frames is None else "other times, as its stages make them"]
     if found.dropped:
         parts.append(f"without stream {', '.join(map(str, found.dropped))} of the source")
