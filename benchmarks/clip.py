@@ -18,7 +18,7 @@ NOISE = 2.0
 
 
 def photograph() -> NDArray[np.uint8]:
-    """The portrait of an astronaut that scikit-image ships (512×512×3, RGB, public domain)."""
+    """The picture of an astronaut that scikit-image ships (512×512×3, RGB, public domain)."""
     from skimage import data
 
     image: NDArray[np.uint8] = data.astronaut()

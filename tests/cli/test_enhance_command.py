@@ -267,8 +267,8 @@ def test_names_that_no_encoding_knows(
 
 
 def test_a_proof_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    proof = VerificationReport((Check("stream [b]1[/]", False, "lost [red]"),), 1, DecodeErrors())
-    Console().print(report_table(proof))
+    report = VerificationReport((Check("stream [b]1[/]", False, "lost [red]"),), 1, DecodeErrors())
+    Console().print(report_table(report))
     shown = capsys.readouterr().out
     assert "stream [b]1[/]  BROKEN  lost [red]" in shown
 

@@ -13,7 +13,8 @@ from videnhance.core import Frame, Image
 from videnhance.kernels.motion import interleaved, planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.control import DISTANCES
-from videnhance.temporal.reconstruct import Made, Networks
+from videnhance.temporal.parameters import PERCEPTUAL, PSNR_ORIENTED
+from videnhance.temporal.reconstruct import FrameOutput, Networks
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Seen, scan, seen
 
@@ -30,7 +31,7 @@ def plainly(image: Image) -> Image:
 
 
 def inventive(image: Image) -> Image:
-    """A network that brings out faint detail: not linear, and of a reach that is known."""
+    """A network that brings out faint detail: not linear, and of a known receptive field."""
     picture = interleaved(plainly(image))
     detail = picture - cv2.blur(picture, (5, 5), borderType=cv2.BORDER_REPLICATE)
     return planar(np.clip(picture + np.float32(0.06) * np.tanh(12 * detail), 0, 1))
@@ -65,13 +66,14 @@ def run(
     longest: int = DISTANCES[-1],
     psnr_oriented: bool = False,
     workers: int = 1,
-) -> Iterator[tuple[Seen, Made]]:
-    reuse = Reuse(Networks(network, draft, SCALE, REACH, psnr_oriented), quality, longest)
+) -> Iterator[tuple[Seen, FrameOutput]]:
+    parameters = PSNR_ORIENTED if psnr_oriented else PERCEPTUAL
+    reuse = Reuse(Networks(network, draft, SCALE, REACH, parameters), quality, longest)
     done = mapped(called, reuse.tasks(seen(scan(iter(frames))), workers))
     return (made for made in done if made is not None)
 
 
-def counted(frames: list[Frame], **options: Any) -> tuple[list[tuple[Seen, Made]], Counting]:
+def counted(frames: list[Frame], **options: Any) -> tuple[list[tuple[Seen, FrameOutput]], Counting]:
     network = Counting(options.pop("network", inventive))
     made = list(run(frames, network, **options))
     assert all(now.frame.data is frame.data for (now, _), frame in zip(made, frames, strict=True))
@@ -79,7 +81,7 @@ def counted(frames: list[Frame], **options: Any) -> tuple[list[tuple[Seen, Made]
     return made, network
 
 
-def errors(made: list[tuple[Seen, Made]], network: Callable[[Image], Image]) -> list[float]:
+def errors(made: list[tuple[Seen, FrameOutput]], network: Callable[[Image], Image]) -> list[float]:
     """Mean square error of each frame against the network's own."""
     return [
         float(np.square(one.result.clip(0, 1) - interleaved(network(seen.frame.data))).mean())

@@ -14,7 +14,7 @@ from videnhance.core import Image
 from videnhance.kernels.motion import interleaved, planar
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera")
-"""Names of photographs that scikit-image carries."""
+"""Names of photographs that scikit-image ships."""
 _INK = (30, 25, 35)
 
 

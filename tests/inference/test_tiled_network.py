@@ -51,7 +51,7 @@ def noise(height, width, seed=0):
     return np.random.default_rng(seed).random((3, height, width), dtype=np.float32)
 
 
-def enlarger(network, **options):
+def tiled(network, **options):
     told = []
     model = TiledNetwork("fake", network, halo=HALO, warn=told.append, **options)
     return model, told
@@ -92,7 +92,7 @@ def test_a_difference_between_tiles_is_faded_not_cut():
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 2), (7, 8), (40, 31)])
 def test_any_size_has_its_result(height, width):
-    model, told = enlarger(Fake())
+    model, told = tiled(Fake())
     result = model(noise(height, width))
     assert result.shape == (3, 2 * height, 2 * width)
     assert result.flags.c_contiguous
@@ -116,13 +116,13 @@ def test_inputs_are_those_of_the_card():
 
 
 def test_the_output_is_clipped():
-    model, _ = enlarger(Fake(full=1.5))
+    model, _ = tiled(Fake(full=1.5))
     assert model(noise(16, 16)).max() == 1
 
 
 def test_out_of_memory_halves_the_tile_and_takes_the_same_image_again():
     network = Fake(fits=36 * 36)
-    model, told = enlarger(network)
+    model, told = tiled(network)
     image = noise(70, 100)
     result = model(image)
     assert np.abs(result - local(image)).max() < 2e-6
@@ -146,7 +146,7 @@ def test_threads_that_fail_together_halve_the_tile_once():
                 meeting.wait(10)
             return original(self, image, precise=precise)
 
-    model, told = enlarger(Meeting(fits=60 * 60))
+    model, told = tiled(Meeting(fits=60 * 60))
     threads = [threading.Thread(target=model, args=(noise(100, 100),)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -157,14 +157,14 @@ def test_threads_that_fail_together_halve_the_tile_once():
 
 
 def test_memory_that_not_even_the_smallest_tile_fits_into_is_an_error():
-    model, _ = enlarger(Fake(fits=100))
+    model, _ = tiled(Fake(fits=100))
     with pytest.raises(ResourceError, match="does not fit into memory even in tiles of 32 pixels"):
         model(noise(70, 100))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 0.0])
 def test_a_broken_half_precision_result_is_computed_again_in_full(broken):
-    model, told = enlarger(Fake(half=broken))
+    model, told = tiled(Fake(half=broken))
     image = noise(20, 20)
     assert np.array_equal(model(image), local(image))
     assert "single precision" in told[0]
@@ -174,13 +174,13 @@ def test_a_broken_half_precision_result_is_computed_again_in_full(broken):
     "network", [Fake(half=np.nan, full=np.nan), Fake(full=np.nan), Fake(full=0)]
 )
 def test_a_result_broken_in_full_precision_is_an_error(network):
-    model, _ = enlarger(network)
+    model, _ = tiled(network)
     with pytest.raises(VidenhanceError, match="use another model"):
         model(noise(20, 20))
 
 
 def test_black_stays_black_without_complaint():
-    model, told = enlarger(Fake(half=0.0))
+    model, told = tiled(Fake(half=0.0))
     assert not model(np.zeros((3, 20, 20), np.float32))[0].any()
     assert not told
 

@@ -1,4 +1,4 @@
-"""The proof's look at the pictures: what enlarging does passes, and a wrong frame is named."""
+"""The thumbnail check: what enlarging does passes, and a wrong frame is named."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ def test_wrong_pictures_break_the_promise(
     before, after = _KINDS[kind]
     source = _source(ffmpeg, kind, before)
     output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", graph, after)
-    proof = verify(str(source), str(output))
-    assert [check.name for check in proof.broken] == ["same pictures"]
-    assert detail in proof.broken[0].detail
+    report = verify(str(source), str(output))
+    assert [check.name for check in report.broken] == ["same pictures"]
+    assert detail in report.broken[0].detail
 
 
 def test_pictures_are_compared_up_to_the_shorter_end(ffmpeg: Any, tmp_path: Path) -> None:
     source = _source(ffmpeg, "limited", "format=yuv420p")
     output = _enlarged(ffmpeg, source, tmp_path / "out.mkv", "trim=end_frame=20", "format=yuv420p")
-    proof = verify(str(source), str(output))
-    assert [check.name for check in proof.broken] == ["every frame"]
-    assert proof.frames == 20
+    report = verify(str(source), str(output))
+    assert [check.name for check in report.broken] == ["every frame"]
+    assert report.frames == 20
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -116,9 +116,9 @@ def test_uneven_times_survive(
         pts = list(read_timeline(source).stamps)
         time_base = source.clip.time_base
         output = Path(folder) / f"out{suffix}"
-        proof, parts = _through(source, output, cuts)
-        assert proof.kept, proof.broken
-        assert proof.frames == len(pts)
+        report, parts = _through(source, output, cuts)
+        assert report.kept, report.broken
+        assert report.frames == len(pts)
         with av.open(str(output)) as result:
             stream = result.streams.video[0]
             packets = [p for p in result.demux(stream) if p.size]

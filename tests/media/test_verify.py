@@ -1,4 +1,4 @@
-"""What the proof must notice beside the pictures: packets, attachments, labels, tags."""
+"""What verification must notice beside the pictures: packets, attachments, labels, tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it costs to enlarge few frames and carry the rest."""
+"""What it costs to enlarge few frames and reconstruct the rest."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_twelve_pictures_in_twenty_four_cost_half(view: View, clip: Clip, longes
 
 
 def test_a_still_costs_a_frame_in_thirty_two(view: View, clip: Clip) -> None:
-    """It is lit a little more and less, so that frames are no repeats; 16 comes before 32."""
+    """It is lit a little more and less, so that frames are no repeats; 8 and 16 come before 32."""
     size = (64, 96)
     still = view(size=size)
-    frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 16 + 4 * 32))
+    frames = clip(still + np.float32(0.012 * (t % 2)) for t in range(1 + 2 * 8 + 2 * 16 + 4 * 32))
     made, network = counted(frames)
     assert all(seen.kind is FrameKind.PLAIN for seen, _ in made[1:])
-    assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 4, abs=1)
+    assert whole(network, 64 * 96) == pytest.approx(1 + 2 + 2 + 4, abs=1)
     assert DISTANCES[-1] == 32
     # What else it sees are audits: a tile of three frames in ten.
     part = (32 + 2 * (REACH + 2)) ** 2
@@ -67,7 +67,7 @@ def test_what_cannot_be_foreseen_costs_hardly_more_than_every_frame(clip: Clip, 
     assert 0.9 < network.pixels / (len(frames) * 48 * 64) <= 1.05
 
 
-def test_a_draft_is_made_only_where_something_is_carried(view: View, clip: Clip) -> None:
+def test_a_draft_is_made_only_where_something_is_reconstructed(view: View, clip: Clip) -> None:
     draft = Counting(plainly)
     counted(clip(view(seed=t) for t in range(10)), draft=draft)
     assert not draft.areas
@@ -76,11 +76,11 @@ def test_a_draft_is_made_only_where_something_is_carried(view: View, clip: Clip)
 
 
 def test_what_is_computed_whole_is_not_drafted(clip: Clip) -> None:
-    """Only the references are, on both sides of each of two frames that are tried."""
+    """Only reference frames are: around a scene's first groups (8, 8, 2, 2) and around a trial."""
     draft = Counting(plainly)
     frames = clip(grainy(80))
     made, network = counted(frames, network=fond, draft=draft)
     assert network.areas == [48 * 64] * len(frames)
-    assert draft.areas == [48 * 64] * 4
+    assert draft.areas == [48 * 64] * (5 + 2)
     for seen, one in made:
         assert np.array_equal(one.result, interleaved(fond(seen.frame.data)))

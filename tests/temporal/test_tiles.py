@@ -1,4 +1,4 @@
-"""Tiles, the parts that cover them, and parts laid into a frame."""
+"""Tiles, the regions that cover them, and regions laid into a frame."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from videnhance.core import Image
 from videnhance.kernels.motion import interleaved
 from videnhance.temporal.tiles import (
     FEATHER,
-    PART_COST,
     Region,
-    parts_of,
     ramps,
     recompute,
+    regions_of,
     tile_maxima,
     tile_means,
     tile_side,
@@ -27,15 +26,15 @@ sizes = st.integers(1, 200)
 class Counted:
     """A network that knows the mean around each pixel, and counts what it sees."""
 
-    def __init__(self, scale: int, reach: int) -> None:
-        self.scale, self.reach = scale, reach
+    def __init__(self, scale: int, margin: int) -> None:
+        self.scale, self.margin = scale, margin
         self.pixels = 0
 
     def __call__(self, image: Image) -> Image:
         _, height, width = image.shape
         self.pixels += height * width
-        wide = np.pad(image, ((0, 0), *[(self.reach, self.reach)] * 2), mode="edge")
-        side = range(2 * self.reach + 1)
+        wide = np.pad(image, ((0, 0), *[(self.margin, self.margin)] * 2), mode="edge")
+        side = range(2 * self.margin + 1)
         total = sum(wide[:, y : y + height, x : x + width] for y in side for x in side)
         mean = np.asarray(np.tanh(total / len(side) ** 2), np.float32)
         return mean.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
@@ -79,55 +78,49 @@ def choices(draw: st.DrawFn) -> tuple[np.ndarray, int, int, int, int]:
 
 @settings(max_examples=150, deadline=None)
 @given(choices())
-def test_parts_cover_what_is_chosen_and_cost_no_more_than_all(
+def test_regions_cover_what_is_chosen_and_cost_no_more_than_all(
     choice: tuple[np.ndarray, int, int, int, int],
 ) -> None:
-    chosen, side, reach, height, width = choice
-    parts = parts_of(*choice)
+    chosen, side, margin, height, width = choice
+    regions = regions_of(*choice)
     covered = np.zeros((height, width), bool)
-    for part in parts:
-        assert 0 <= part.top < part.bottom <= height
-        assert 0 <= part.left < part.right <= width
-        covered[part.top : part.bottom, part.left : part.right] = True
+    for region in regions:
+        assert 0 <= region.top < region.bottom <= height
+        assert 0 <= region.left < region.right <= width
+        covered[region.top : region.bottom, region.left : region.right] = True
     wanted = chosen.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
     assert covered[wanted].all()
-    assert bool(parts) == bool(chosen.any())
-    work = sum(part.grown(reach + FEATHER, height, width).pixels for part in parts)
+    assert bool(regions) == bool(chosen.any())
+    work = sum(region.grown(margin + FEATHER, height, width).pixels for region in regions)
     assert work <= height * width
-    if parts != [Region(0, 0, height, width)]:
-        alone = (
-            Region(y * side, x * side, min(height, y * side + side), min(width, x * side + side))
-            for y, x in np.argwhere(chosen)
-        )
-        costs = [part.grown(reach + FEATHER, height, width).pixels for part in alone]
-        assert work <= sum(costs) + PART_COST * (len(costs) - len(parts))
 
 
 def test_neighbours_are_put_together_and_strangers_are_not() -> None:
     chosen = np.zeros((10, 10), bool)
     chosen[0, :3] = True
     chosen[9, 9] = True
-    assert parts_of(chosen, 32, 8, 320, 320) == [Region(0, 0, 32, 96), Region(288, 288, 320, 320)]
+    assert regions_of(chosen, 32, 8, 320, 320) == [Region(0, 0, 32, 96), Region(288, 288, 320, 320)]
 
 
 def test_many_scattered_tiles_are_quickly_put_together() -> None:
     chosen = np.random.default_rng(0).random((60, 100)) < 0.05
-    parts = parts_of(chosen, 16, 4, 960, 1600)
+    regions = regions_of(chosen, 16, 4, 960, 1600)
     covered = np.zeros((60, 100), bool)
-    for part in parts:
-        covered[part.top // 16 : part.bottom // 16, part.left // 16 : part.right // 16] = True
+    for region in regions:
+        rows = slice(region.top // 16, region.bottom // 16)
+        covered[rows, region.left // 16 : region.right // 16] = True
     assert covered[chosen].all()
 
 
 def test_nearly_all_is_all() -> None:
     chosen = np.ones((4, 4), bool)
     chosen[1, 2] = False
-    assert parts_of(chosen, 32, 8, 120, 128) == [Region(0, 0, 120, 128)]
+    assert regions_of(chosen, 32, 8, 120, 128) == [Region(0, 0, 120, 128)]
 
 
 @settings(max_examples=40, deadline=None)
 @given(choices(), st.integers(1, 3))
-def test_parts_come_out_as_in_the_whole_and_fade_into_the_rest(
+def test_regions_come_out_as_in_the_whole_and_fade_into_the_rest(
     choice: tuple[np.ndarray, int, int, int, int], scale: int
 ) -> None:
     chosen, side, _, height, width = choice
@@ -136,14 +129,14 @@ def test_parts_come_out_as_in_the_whole_and_fade_into_the_rest(
     whole = interleaved(network(image))
     before = interleaved(noise(3, scale * height, scale * width, seed=1))
     result, network.pixels = before.copy(), 0
-    parts = parts_of(chosen, side, 2, height, width)
-    seen = recompute(network, image, parts, result, reach=2, scale=scale)
+    regions = regions_of(chosen, side, 2, height, width)
+    seen = recompute(network, image, regions, result, margin=2, scale=scale)
     assert seen == network.pixels <= height * width
     wanted = np.zeros((scale * height, scale * width), bool)
     near = wanted.copy()
-    for part in parts:
+    for region in regions:
         for mask, by in ((wanted, 0), (near, FEATHER)):
-            grown = part.grown(by, height, width)
+            grown = region.grown(by, height, width)
             rows = slice(scale * grown.top, scale * grown.bottom)
             mask[rows, scale * grown.left : scale * grown.right] = True
     assert np.abs(result - whole)[wanted].max(initial=0) < 1e-6
@@ -153,14 +146,14 @@ def test_parts_come_out_as_in_the_whole_and_fade_into_the_rest(
     assert ((result >= low) & (result <= high)).all()
 
 
-def test_a_part_has_no_seam() -> None:
+def test_a_region_has_no_seam() -> None:
     """Over a difference of 1 it fades in as many steps as the feather has input pixels."""
     chosen = np.zeros((5, 5), bool)
     chosen[2, 2] = True
     result = np.zeros((320, 320, 3), np.float32)
-    parts = parts_of(chosen, 32, 4, 160, 160)
+    regions = regions_of(chosen, 32, 4, 160, 160)
     image = np.ones((3, 160, 160), np.float32)
-    recompute(Counted(2, 4), image, parts, result, reach=4, scale=2)
+    recompute(Counted(2, 4), image, regions, result, margin=4, scale=2)
     profile = result[160, :, 1] / np.tanh(np.float32(1))
     assert np.allclose(profile[120:128], [0, 0, 0, 0, 0.25, 0.25, 0.75, 0.75])
     assert np.allclose(profile[128:192], 1)
@@ -171,9 +164,9 @@ def test_the_frames_own_edge_needs_no_fading() -> None:
     chosen = np.zeros((4, 4), bool)
     chosen[0, 0] = True
     result = np.zeros((128, 128, 3), np.float32)
-    parts = parts_of(chosen, 32, 4, 128, 128)
+    regions = regions_of(chosen, 32, 4, 128, 128)
     image = np.ones((3, 128, 128), np.float32)
-    recompute(Counted(1, 4), image, parts, result, reach=4, scale=1)
+    recompute(Counted(1, 4), image, regions, result, margin=4, scale=1)
     assert np.allclose(result[:32, :32], np.tanh(1))
     assert not result[34:].any()
 

@@ -35,7 +35,7 @@ def _versions() -> Iterable[tuple[str, str]]:
     import importlib.metadata
 
     from videnhance import __version__
-    from videnhance.media.encode import library_versions
+    from videnhance.media.encode import ffmpeg_versions
 
     yield "videnhance", __version__
     yield "python", f"{platform.python_version()} on {platform.platform()}"
@@ -44,7 +44,7 @@ def _versions() -> Iterable[tuple[str, str]]:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield package, "missing"
-    yield "ffmpeg", ", ".join(f"{name} {version}" for name, version in library_versions().items())
+    yield "ffmpeg", ", ".join(f"{name} {version}" for name, version in ffmpeg_versions().items())
 
 
 def _devices() -> Iterable[tuple[str, str]]:

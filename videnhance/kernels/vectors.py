@@ -40,10 +40,7 @@ register_model(_Vector)(_VectorModel)
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any, element: Any) -> Any:
-    if kind == types.intp:
-        first = builder.inttoptr(array, ir.FloatType().as_pointer())
-    else:
-        first = context.make_array(kind)(context, builder, array).data
+    first = context.make_array(kind)(context, builder, array).data
     return builder.gep(first, [element])
 
 
@@ -64,15 +61,6 @@ def _load(context: Any, array: Any, element: Any, like: Any) -> Any:
         return builder.load(builder.bitcast(address, kind), align=4)
 
     return like(array, types.intp, like), code
-
-
-def _address(context: Any, array: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (array,) = arguments
-        data = context.make_array(signature.args[0])(context, builder, array).data
-        return builder.ptrtoint(data, context.get_value_type(types.intp))
-
-    return types.intp(array), code
 
 
 def _load_one(context: Any, array: Any, element: Any) -> Any:
@@ -131,36 +119,12 @@ def _prelu(context: Any, vector: Any, slope: Any) -> Any:
     return vector(vector, slope), code
 
 
-def _blend_or_nearest(context: Any, first: Any, second: Any, share: Any, limit: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        first, second, share, limit = arguments
-        near = builder.fcmp_ordered("<", share, ir.Constant(share.type, 0.5))
-        nearest = builder.select(near, first, second)
-        apart = builder.fsub(second, first, flags=_CONTRACT)
-        share, limit = (_everywhere(builder, number, apart.type) for number in (share, limit))
-        along = builder.fadd(first, builder.fmul(apart, share, flags=_CONTRACT), flags=_CONTRACT)
-        far = builder.or_(
-            builder.fcmp_ordered(">", apart, limit),
-            builder.fcmp_ordered("<", apart, builder.fneg(limit)),
-        )
-        return builder.select(far, nearest, along)
-
-    return first(first, second, types.float32, types.float32), code
-
-
 panel: Any = _zeros(PANEL)
 """`panel()`: a vector of zeros."""
 lanes: Any = _zeros(LANES)
 """`lanes()`: a vector of zeros."""
 quad: Any = _zeros(QUAD)
 """`quad()`: a vector of zeros."""
-address: Any = intrinsic(_address)
-"""`address(array)`: what the functions below take for the array as well.
-
-A helper that is called with arrays may count references to them, in turn with other threads, which
-for every pixel takes longer than the rest. Nothing keeps the array by its address: one that the
-kernel has made must be used again, itself, after the last use of that, or else its memory is free.
-"""
 load: Any = intrinsic(_load)
 """`load(array, element, like)`: as many numbers as `like` has, from that flat position on."""
 load_one: Any = intrinsic(_load_one)
@@ -173,10 +137,6 @@ spread: Any = intrinsic(_spread)
 """`spread(number, like)`: a vector of as many lanes as `like` with this number in each."""
 prelu: Any = intrinsic(_prelu)
 """`prelu(vector, slope)`: lanes that are not above 0 times their slope."""
-
-blend_or_nearest: Any = intrinsic(_blend_or_nearest)
-"""`blend_or_nearest(first, second, share, limit)`: first + share·(second - first), or the nearer of
-the two in lanes where they are more than `limit` apart; `share` and `limit` are numbers."""
 
 
 def _arithmetic(instruction: str) -> Any:

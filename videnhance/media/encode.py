@@ -323,7 +323,7 @@ def encoder_available(name: str) -> bool:
     return True
 
 
-def library_versions() -> dict[str, str]:
+def ffmpeg_versions() -> dict[str, str]:
     """Versions of the FFmpeg libraries that decode, encode and mux, by their names."""
     names = ("libavcodec", "libavformat", "libavutil")
     return {name: ".".join(map(str, av.library_versions[name])) for name in names}

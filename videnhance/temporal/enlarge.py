@@ -11,6 +11,7 @@ from videnhance.inference.cascade import Cascade
 from videnhance.kernels.motion import planar
 from videnhance.kernels.resize import resize
 from videnhance.temporal.control import longest_distance
+from videnhance.temporal.parameters import PERCEPTUAL, PSNR_ORIENTED
 from videnhance.temporal.reconstruct import Networks
 from videnhance.temporal.reuse import Reuse
 from videnhance.temporal.scenes import Seen, seen
@@ -87,7 +88,8 @@ def with_reuse(
         made = drafts(image, height, width) if drafts else resize(image, height, width)
         return made.clip(0, 1)
 
-    networks = Networks(full, draft, scale, cascade.receptive_field, cascade.psnr_oriented)
+    parameters = PSNR_ORIENTED if cascade.psnr_oriented else PERCEPTUAL
+    networks = Networks(full, draft, scale, cascade.receptive_field, parameters)
     tasks = Reuse(networks, quality, longest).tasks(seen(frames), cascade.workers)
     # Reference frames take long: what lies between the earlier ones is done meanwhile.
     for done in rt.map(_called, tasks, cascade.workers, longest):

@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Call it for the value; who comes while it is being computed waits.
+    """Call it for the value. A thread that calls while another computes it waits.
 
-    What the computation held is let go with it. Where it raises, the next caller tries again.
+    The function is released once it has returned. If it raises, the next caller tries again.
     """
 
     def __init__(self, compute: Callable[[], T]) -> None:

@@ -1,29 +1,36 @@
-"""Draw finished pictures towards the one before, so that detail does not flicker."""
+"""Smooth reconstructed pictures in time, so that their detail does not flicker."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from videnhance.kernels.blending import add_luma
-from videnhance.kernels.motion import Floats, luma_of, noise_levels, unexplained, warp
-from videnhance.kernels.warping import blend_towards, fields_of
+from videnhance.kernels.motion import (
+    Floats,
+    enlarged,
+    luma_of,
+    noise_levels,
+    stretched,
+    unexplained,
+    warp,
+)
 from videnhance.temporal.flow import LumaPicture, find_motion
+from videnhance.temporal.parameters import ReuseParameters
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.tiles import ramps
 
-_KEPT_INVENTED, _KEPT_RESTORED = 0.7, 0.5
-"""Share of the last frame's picture, brought here, where it can be trusted wholly."""
 _BEYOND = np.float32(0.5 / 255)
-"""What a picture may be drawn beyond the values it has around a place."""
+"""How far a smoothed value may lie outside of the values around it."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The frame before, and what was made of it."""
+class Previous:
+    """The frame before, and its output."""
 
     luma: LumaPicture
     result: Floats
@@ -33,46 +40,51 @@ class Shown:
 def smooth(
     result: Floats,
     seen: Seen,
-    parts: list[tuple[Region, Region]],
-    last: Shown,
-    most: float,
-    *,
-    psnr_oriented: bool,
+    regions: list[tuple[Region, Region]],
+    previous: Previous,
+    max_change: float,
+    parameters: ReuseParameters,
 ) -> None:
-    """Draw parts of a finished picture (sH, sW, 3) towards the last one along the motion, in place.
+    """Blend regions of an output (sH, sW, 3) towards the previous one along the motion, in place.
 
-    Only in luma, where flicker is seen. Two successive results have their detail from the same
-    references, by other ways: this makes one go over into the other. What a PSNR-oriented network
-    makes of ragged edges is kept, for that counts as gain. Parts come without and with their
-    surroundings; `most` is the mean square of what may change in each.
+    Two successive outputs have their detail from the same reference frames, by different ways;
+    this makes the one pass into the other. Only luma is blended, in which flicker is seen. Regions
+    come without and with their surroundings; `max_change` is the mean square of the change allowed
+    in each.
     """
     luma = LumaPicture(seen.luma)
     scale = result.shape[0] // seen.luma.shape[0]
-    like = last.luma.like(luma)
-    most_kept = np.float32(_KEPT_RESTORED if psnr_oriented else _KEPT_INVENTED)
-    for part, outer in parts:
-        here, there = luma.part(outer), like.part(outer)
-        noise = seen.sigma if psnr_oriented else noise_levels(here.luma, seen.sigma)
+    matched = previous.luma.like(luma)
+    for region, outer in regions:
+        here, there = luma.part(outer), matched.part(outer)
+        # Ragged edges of compression change from frame to frame, and count as noise. What a
+        # PSNR-oriented network makes of them belongs to its gain.
+        ragged = not parameters.drafts_whole
+        noise = noise_levels(here.luma, seen.sigma) if ragged else seen.sigma
         motion = find_motion(here, there, noise)
-        # Of the light as it was: what a fade has changed must come along, and noise must not.
-        as_faded = warp(there.luma, motion.flow)
-        change = unexplained(here.luma - as_faded, noise)
-        if like is not last.luma:
-            change += as_faded - warp(outer.of(last.luma.luma), motion.flow)
-        rows, columns = ramps(part, outer)
-        kept = most_kept * motion.confidence * rows[:, None] * columns
-        fields = fields_of(motion.flow, change, kept)
-        target, shown = outer.of(result, scale), luma_of(outer.of(last.result, scale))
-        own = luma_of(target)
-        blend_towards(shown, fields, most, target)
-        _keep_within(own, target, scale)
+        # A fade must come along at once, and noise must not.
+        faded = warp(there.luma, motion.flow)
+        change = unexplained(here.luma - faded, noise)
+        if matched is not previous.luma:
+            change += faded - warp(outer.of(previous.luma.luma), motion.flow)
+        rows, columns = ramps(region, outer)
+        weight = np.float32(parameters.blend) * motion.confidence * rows[:, None] * columns
+        target, shown = outer.of(result, scale), luma_of(outer.of(previous.result, scale))
+        own, size = luma_of(target), target.shape[:2]
+        wanted = warp(shown, enlarged(motion.flow, *size)) + stretched(change, *size)
+        blend = stretched(weight, *size) * (wanted - own)
+        mean_square = float(np.square(blend).mean())
+        if mean_square > max_change:
+            blend *= math.sqrt(max_change / mean_square)
+        add_luma(blend, target)
+        _clamp(own, target, scale)
 
 
-def _keep_within(own: Floats, target: Floats, scale: int) -> None:
-    """Take back what lies outside of the values `own` (h, w) has around the place, in place.
+def _clamp(own: Floats, target: Floats, scale: int) -> None:
+    """Limit the luma of `target` to the range that `own` (h, w) has around each pixel, in place.
 
-    Where flow goes wrong beside thin things, what is brought would leave lines that are nowhere in
-    the picture (neighbourhood clamping: Salvi, "An excursion in temporal supersampling", 2016).
+    Where flow goes wrong beside thin things, the blend would leave lines that are nowhere in the
+    picture (neighbourhood clamping: Salvi, "An excursion in temporal supersampling", 2016).
     """
     around = np.ones((2 * round(scale / 2) + 1,) * 2, np.uint8)
     low, high = cv2.erode(own, around) - _BEYOND, cv2.dilate(own, around) + _BEYOND

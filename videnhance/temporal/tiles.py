@@ -1,4 +1,4 @@
-"""Choose the parts of a frame that are worth computing anew, and lay them into it."""
+"""Choose the regions of a frame that the network computes, and composite them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from videnhance.kernels.motion import Floats, Mask
 from videnhance.temporal.region import Region
 
 FEATHER = 2
-"""Input pixels over which a part that was computed anew fades into what lies around it."""
-
-_ACROSS = 24
-_LEAST_SIDE = 16
-PART_COST = 1000
-"""Input pixels that may be seen more for a part less, each of which has its own expense."""
-_WHOLE = 0.8
-"""Share of a frame's work from which on the whole frame costs no more."""
+"""Input pixels over which a composited region fades into its surroundings."""
+TILES_ACROSS = 24
+"""Tiles along the longer side of a frame, at most."""
+SMALLEST_TILE = 16
+"""Side in input pixels."""
+REGION_COST = 1000
+"""Fixed cost of a region, in input pixels of the network's work."""
+WHOLE_FRAME = 0.8
+"""Fraction of a frame's work from which on the whole frame costs no more."""
 
 
 def tile_side(height: int, width: int) -> int:
-    """Side in input pixels of the tiles that are judged: at most 24 along a frame."""
-    return max(_LEAST_SIDE, -(-max(height, width) // (8 * _ACROSS)) * 8)
+    """Side in input pixels of the tiles whose error is predicted, a multiple of 8."""
+    return max(SMALLEST_TILE, -(-max(height, width) // (8 * TILES_ACROSS)) * 8)
 
 
 def tile_means(plane: Floats, side: int) -> Floats:
-    """Means over tiles of side×side pixels; the last ones are filled up with their edge."""
+    """Means over tiles of side×side pixels; the last ones repeat their edge."""
     tiled = _tiled(plane, side)
     size = (tiled.shape[1] // side, tiled.shape[0] // side)
     return np.asarray(cv2.resize(tiled, size, interpolation=cv2.INTER_AREA), np.float32)
@@ -48,44 +49,39 @@ def _tiled(plane: Floats, side: int) -> Floats:
     return np.asarray(padded, np.float32)
 
 
-def parts_of(chosen: Mask, side: int, reach: int, height: int, width: int) -> list[Region]:
-    """Rectangles that cover the chosen tiles with little work, reach included.
+def regions_of(chosen: Mask, side: int, margin: int, height: int, width: int) -> list[Region]:
+    """Rectangles that cover the chosen tiles with little work, their margins included.
 
-    The whole frame, where that costs no more. Neighbours are put together as long as the work
-    becomes less.
+    Rectangles are merged while that makes the work less. The whole frame is taken where it costs no
+    more.
     """
-    margin = reach + FEATHER
-    parts = [
+    margin += FEATHER
+    regions = [
         Region(top * side, left * side, min(height, bottom * side), min(width, right * side))
         for top, left, bottom, right in _rectangles(chosen)
     ]
     whole = Region(0, 0, height, width)
 
-    def work(part: Region) -> int:
-        return part.grown(margin, height, width).pixels + PART_COST
+    def work(region: Region) -> int:
+        return region.grown(margin, height, width).pixels + REGION_COST
 
     merged = True
-    while merged and len(parts) > 1:
+    while merged and len(regions) > 1:
         merged = False
         kept: list[Region] = []
-        for part in parts:
+        for region in regions:
             for index, other in enumerate(kept):
-                both = Region(
-                    min(part.top, other.top),
-                    min(part.left, other.left),
-                    max(part.bottom, other.bottom),
-                    max(part.right, other.right),
-                )
-                if work(both) <= work(part) + work(other):
+                both = region.union(other)
+                if work(both) <= work(region) + work(other):
                     kept[index] = both
                     merged = True
                     break
             else:
-                kept.append(part)
-        parts = kept
-    if sum(work(part) for part in parts) >= _WHOLE * whole.pixels:
+                kept.append(region)
+        regions = kept
+    if sum(work(region) for region in regions) >= WHOLE_FRAME * whole.pixels:
         return [whole]
-    return parts
+    return regions
 
 
 def _rectangles(chosen: Mask) -> list[tuple[int, int, int, int]]:
@@ -97,40 +93,39 @@ def _rectangles(chosen: Mask) -> list[tuple[int, int, int, int]]:
 def recompute(
     network: Callable[[Image], Image],
     image: Image,
-    parts: list[Region],
+    regions: list[Region],
     result: Floats,
     *,
-    reach: int,
+    margin: int,
     scale: int,
 ) -> int:
-    """Lay what the network makes of these parts into `result` (sH, sW, 3), in place.
+    """Composite the network's output of these regions into `result` (sH, sW, 3), in place.
 
     Returns how many input pixels the network saw.
     """
     _, height, width = image.shape
     seen = 0
-    for part in parts:
-        outer = part.grown(reach + FEATHER, height, width)
+    for region in regions:
+        outer = region.grown(margin + FEATHER, height, width)
         seen += outer.pixels
         made = network(outer.of_planes(image))
-        composite(np.moveaxis(made, 0, -1), outer, part, result, scale)
+        composite(np.moveaxis(made, 0, -1), outer, region, result, scale)
     return seen
 
 
-def composite(made: Floats, outer: Region, part: Region, result: Floats, scale: int) -> None:
-    """Lay what was made of `outer` into `result` in place: all of `part`, and fading around it."""
+def composite(made: Floats, outer: Region, region: Region, result: Floats, scale: int) -> None:
+    """Put a picture of `outer` into `result`, in place: all of `region`, fading around it."""
     height, width = (side // scale for side in result.shape[:2])
-    visible = part.grown(FEATHER, height, width)
-    rows, columns = (np.repeat(ramp, scale) for ramp in ramps(part, visible))
+    visible = region.grown(FEATHER, height, width)
+    rows, columns = (np.repeat(ramp, scale) for ramp in ramps(region, visible))
     fade_in(visible.within(outer).of(made, scale), rows, columns, visible.of(result, scale))
 
 
-def ramps(part: Region, outer: Region) -> tuple[Floats, Floats]:
-    """Weights of the rows and columns of `outer`: 1 in `part`, 0 further away than the feather."""
-    return (
-        _ramp(part.top - outer.top, part.bottom - part.top, outer.bottom - part.bottom),
-        _ramp(part.left - outer.left, part.right - part.left, outer.right - part.right),
-    )
+def ramps(region: Region, outer: Region) -> tuple[Floats, Floats]:
+    """Weights of the rows and columns of `outer`: 1 in `region`, 0 beyond the feather."""
+    rows = region.top - outer.top, region.bottom - region.top, outer.bottom - region.bottom
+    columns = region.left - outer.left, region.right - region.left, outer.right - region.right
+    return _ramp(*rows), _ramp(*columns)
 
 
 def _ramp(before: int, middle: int, after: int) -> Floats:
