@@ -1,6 +1,10 @@
 """Judge pictures of damaged live action: PSNR-Y, VMAF NEG and error flicker against bicubic.
 
     python pictures.py --media FOLDER --work FOLDER --run span-x2="--model span-x2 --temporal off"
+    python pictures.py --media FOLDER --work FOLDER --kinds dark \\
+        --run ours="--denoise 1" --run hqdn3d="-vf hqdn3d=8"
+
+Noisy kinds are judged at their own size, against the noisy clip.
 
 README.md says what is measured. What was measured before is kept in `--work`.
 """
@@ -33,7 +37,8 @@ PLAIN = "bicubic"
 
 @dataclass(frozen=True)
 class Run:
-    """A contestant: a name for the tables, and options of `videnhance enhance`."""
+    """A contestant: a name for the tables, and options of `videnhance enhance`, or -vf and filters
+    of ffmpeg."""
 
     name: str
     options: tuple[str, ...]
@@ -55,9 +60,13 @@ class Run:
         texts = [card.read_text(encoding="utf-8") for card in cards if card.is_file()]
         return {"options": list(self.options), "cards": texts}
 
-    def enhance(self, source: Path, output: Path) -> None:
-        """Enlarge twice, as a user would, to a lossless file."""
-        fixed = ["--scale", "2", *judged.LOSSLESS]
+    def enhance(self, source: Path, output: Path, scale: int) -> None:
+        """Enhance as a user would, to a lossless file."""
+        if self.options[:1] == ("-vf",):
+            damage.convert(source, output, self.options[1])
+            return
+        size = ["--scale", "1", "--restore", "0"] if scale == 1 else ["--scale", "2"]
+        fixed = [*size, *judged.LOSSLESS]
         measure.run([*judged.VIDENHANCE, str(source), str(output), *fixed, *self.options])
 
 
@@ -70,8 +79,16 @@ class Case:
     folder: Path
 
     @property
-    def truth(self) -> Path:
+    def bright_truth(self) -> Path:
         return self.folder.parent / "truth.mkv"
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth.mkv" if self.kind == "dark" else self.bright_truth
+
+    @property
+    def scale(self) -> int:
+        return 1 if self.kind in damage.FULL_SIZE else 2
 
     @property
     def source(self) -> Path:
@@ -83,16 +100,20 @@ class Case:
     def prepare(self, media: Path) -> None:
         """Write truth, damaged source and bicubic where they are not yet there."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.truth.exists():
+        if not self.bright_truth.exists():
             recording = media / self.clip.file
             if not recording.is_file():
                 raise SystemExit(f"{recording} is missing: name the clips' folder with --media.")
-            whole(self.truth, lambda path: damage.write_truth(self.clip, recording, path))
+            whole(self.bright_truth, lambda path: damage.write_truth(self.clip, recording, path))
+        if not self.truth.exists():
+            dark = damage.write_dark_truth
+            whole(self.truth, lambda path: dark(self.bright_truth, path, self.clip))
         if not self.source.exists():
             make = damage.KINDS[self.kind]
             whole(self.source, lambda path: make(self.truth, path, self.clip))
         if not self.output(PLAIN).exists():
-            whole(self.output(PLAIN), lambda path: damage.enlarge(self.source, path))
+            size = damage.enlarge if self.scale == 2 else damage.keep
+            whole(self.output(PLAIN), lambda path: size(self.source, path))
 
 
 def whole(target: Path, make: Callable[[Path], object]) -> None:
@@ -125,7 +146,7 @@ def judge_run(case: Case, run: Run | None, judge: Judge, again: bool) -> Figures
         if known["key"] == key:
             return Figures(**known["figures"])
     if run:
-        whole(output, lambda path: run.enhance(case.source, path))
+        whole(output, lambda path: run.enhance(case.source, path, case.scale))
     found = judge.measured(output)
     kept.write_text(json.dumps({"key": key, "figures": asdict(found)}, indent=2) + "\n")
     return found
@@ -214,10 +235,11 @@ def arguments() -> argparse.Namespace:
 def judge_clip(clip: Clip, options: argparse.Namespace) -> list[dict[str, Any]]:
     """All kinds of damage and all contestants on one clip."""
     found = []
-    judge = Judge(options.work / clip.name / "truth.mkv")
+    judges: dict[Path, Judge] = {}
     for kind in options.kinds:
         case = Case(clip, kind, options.work / clip.name / kind)
         case.prepare(options.media)
+        judge = judges.setdefault(case.truth, Judge(case.truth))
         plain = judge_run(case, None, judge, PLAIN in options.again)
         found.append(entry(clip.name, kind, PLAIN, plain, plain))
         for run in options.run:

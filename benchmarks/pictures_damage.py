@@ -61,6 +61,7 @@ TRAINING = (
     Clip("path", "walking_path_a.mp4", 640, 360, 24),
 )
 """Clips that networks of ours are trained on: only to see whether one learned anything."""
+_Noise = NDArray[np.float32]
 LISTS = {"figures": FIGURES, "validation": VALIDATION, "training": TRAINING}
 
 
@@ -124,6 +125,11 @@ def enlarge(source: Path, target: Path) -> None:
     convert(source, target, f"scale=iw*2:ih*2:{BICUBIC}")
 
 
+def keep(source: Path, target: Path) -> None:
+    """The same size: what cleaned clips are compared with."""
+    convert(source, target, "null")
+
+
 _HALF = f"scale=iw/2:ih/2:{BICUBIC}"
 
 
@@ -155,14 +161,72 @@ def _tape(truth: Path, target: Path, clip: Clip) -> None:
     write(target, tape(halved, _generator(clip, "tape")), codec)
 
 
+def _dark(truth: Path, target: Path, clip: Clip) -> None:
+    """Photon and read noise, clipped; H.264 at CRF 23. The truth is dark already."""
+    frames = _noisy(_rgb(truth, clip), _generator(clip, "dark"))
+    codec = ("-c:v", "libx264", "-crf", "23", "-threads", "1")
+    _write_rgb(target, np.rint(255 * frames).astype(np.uint8), clip, codec)
+
+
+def _white(sigma: int) -> Callable[[Path, Path, Clip], None]:
+    def made(truth: Path, target: Path, clip: Clip) -> None:
+        """Gaussian noise of one strength in all planes, rounded and clipped; lossless."""
+        stack, rng = read(truth, clip.width, clip.height), _generator(clip, f"white{sigma}")
+        planes = (
+            _codes(plane + sigma * rng.standard_normal(plane.shape, np.float32))
+            for plane in (stack.luma, stack.cb, stack.cr)
+        )
+        write(target, Stack(*planes))
+
+    return made
+
+
 KINDS: dict[str, Callable[[Path, Path, Clip], None]] = {
     "web": _web,
     "film": _film,
     "tape": _tape,
     "clean": _clean,
     "area": _area,
+    "dark": _dark,
+    **{f"white{sigma}": _white(sigma) for sigma in (10, 20, 30, 50)},
 }
-"""The kinds of damage: each reads a truth and writes what a network is given, half its size."""
+"""The kinds of damage: each reads a truth and writes what a network is given, half its size but for
+those of `FULL_SIZE`."""
+FULL_SIZE = tuple(kind for kind in KINDS if kind == "dark" or kind.startswith("white"))
+"""Kinds that are not halved: what there is to judge is how noise is removed."""
+
+LIGHT = 1 / 8
+"""Light of a dark clip, as a share of the recording's."""
+ELECTRONS, READ_NOISE = 400, 0.005
+"""Electrons of full light, and the read noise as a share of it."""
+_GAMMA = 2.2
+
+
+def write_dark_truth(truth: Path, target: Path, clip: Clip) -> None:
+    """The clip as it would be in an eighth of the light, without noise; lossless."""
+    frames = (LIGHT * _rgb(truth, clip) ** _GAMMA) ** (1 / _GAMMA)
+    _write_rgb(target, np.rint(255 * frames).astype(np.uint8), clip, LOSSLESS)
+
+
+def _noisy(frames: _Noise, rng: np.random.Generator) -> _Noise:
+    """With the noise of a sensor, made in linear light."""
+    light = frames**_GAMMA
+    noise = rng.standard_normal(light.shape, np.float32)
+    light += noise * np.sqrt(light / ELECTRONS + READ_NOISE**2)
+    return np.asarray(np.clip(light, 0, 1) ** (1 / _GAMMA), np.float32)
+
+
+def _rgb(path: Path, clip: Clip) -> _Noise:
+    raw = ffmpeg("-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    shape = (-1, clip.height, clip.width, 3)
+    return np.frombuffer(raw, np.uint8).reshape(shape).astype(np.float32) / 255
+
+
+def _write_rgb(path: Path, frames: NDArray[np.uint8], clip: Clip, codec: tuple[str, ...]) -> None:
+    form = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{clip.width}x{clip.height}")
+    scale = "scale=flags=accurate_rnd+full_chroma_int:out_color_matrix=bt601:out_range=tv"
+    given = (*form, "-r", str(RATE), "-i", "-", "-vf", scale)
+    ffmpeg(*given, *_TAGS, *codec, str(path), data=frames.tobytes())
 
 
 def _halved(truth: Path, target: Path, clip: Clip, before: str) -> Stack:
@@ -178,7 +242,6 @@ def _generator(clip: Clip, kind: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(f"{clip.name} {kind}".encode()))
 
 
-_Noise = NDArray[np.float32]
 GRAIN = 6.5
 """Standard deviation of film grain at middle grey, in code values."""
 FLICKER = 0.04

@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
 
 def _examples(recipe: Recipe, args: argparse.Namespace) -> tuple[Path, Path]:
     """Files to train with and to validate with, made where they are missing."""
-    what = recipe.teacher or f"x{recipe.scale}"
+    what = "noisy" if recipe.cleans else recipe.teacher or f"x{recipe.scale}"
     names = [f"{what}-training.npz", f"{what}-validation.npz"]
     if all((args.source / name).is_file() for name in names):
         return args.source / names[0], args.source / names[1]
@@ -93,6 +93,7 @@ def _examples(recipe: Recipe, args: argparse.Namespace) -> tuple[Path, Path]:
             recipe.scale,
             recipe.examples_seed + part,
             recipe.teacher,
+            recipe.cleans,
         )
         if not path.is_file():
             make(request, path, quality)

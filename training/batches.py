@@ -31,9 +31,11 @@ def draw(
 ) -> Batch:
     """A batch of patches of `patch` input pixels a side."""
     scale, side = examples.scale, examples.damaged.shape[1]
-    small = np.empty((count, patch, patch, 3), np.uint8)
-    plain = np.empty_like(small)
-    large = np.empty((count, scale * patch, scale * patch, 3), np.uint8)
+    sources = examples.damaged, examples.plain, examples.truth
+    small, plain, large = (
+        np.empty((count, side, side, source.shape[3]), source.dtype)
+        for source, side in zip(sources, (patch, patch, scale * patch), strict=True)
+    )
     for number, index in enumerate(rng.integers(0, len(examples.kinds), count)):
         top, left = rng.integers(0, side - patch + 1, 2)
         y, x = slice(top, top + patch), slice(left, left + patch)
@@ -51,9 +53,9 @@ def draw(
             part = np.rot90(part, turn)
             array[number] = part[:, ::-1] if mirror else part
     dials = np.where(rng.random(count) < _FULL, 1.0, rng.random(count)).astype(np.float32)
-    images, before, truth = (_tensor(array, place) for array in (small, plain, large))
+    images, before, truth = (tensor(array, place) for array in (small, plain, large))
     dial = torch.from_numpy(dials).to(place)
-    return Batch(images, wanted(images, before, truth, dial), dial)
+    return Batch(images, wanted(examples.recording(images), before, truth, dial), dial)
 
 
 def wanted(
@@ -69,6 +71,7 @@ def wanted(
     return truth + (1 - dials[:, None, None, None]) * left
 
 
-def _tensor(pixels: np.ndarray, place: torch.device) -> torch.Tensor:
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(place)
-    return tensor.permute(0, 3, 1, 2).float() / 255
+def tensor(pixels: np.ndarray, place: torch.device) -> torch.Tensor:
+    """Pictures (N, H, W, C), of bytes or of floats within 0..1, as a tensor (N, C, H, W)."""
+    planes = torch.from_numpy(np.ascontiguousarray(pixels)).to(place).permute(0, 3, 1, 2)
+    return planes.float() / (255 if pixels.dtype == np.uint8 else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ Rng = np.random.Generator
 
 KINDS = {"clean": 0.22, "web": 0.28, "film": 0.22, "tape": 0.16, "dark": 0.12}
 """What recordings are made, and how often."""
+NOISY_KINDS = {"night": 0.32, "dark": 0.12, "film": 0.18, "tape": 0.12, "web": 0.1, "white": 0.1,
+               "clean": 0.06}  # fmt: skip
+"""The same for networks that remove noise."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _YCC = np.array(
@@ -60,6 +64,9 @@ def _toned(frames: list[Picture], kind: str, rng: Rng) -> list[Picture]:
         gain, gamma = rng.uniform(0.1, 0.5), rng.uniform(0.9, 1.3)
         black = rng.uniform(0, 0.03)
         frames = [gain * frame**gamma + black for frame in frames]
+    if kind == "night":
+        light = math.exp(rng.uniform(math.log(1 / 24), math.log(1 / 2)))
+        frames = [(light * frame**2.2) ** (1 / 2.2) for frame in frames]
     if kind in ("web", "clean", "tape") and rng.random() < 0.4:
         gain, gamma = rng.uniform(0.6, 1.05), rng.uniform(0.8, 1.3)
         frames = [gain * frame**gamma for frame in frames]
@@ -72,6 +79,8 @@ _SOFT = {
     "film": (0.8, 1.8),
     "tape": (0.7, 1.4),
     "dark": (0.6, 1.4),
+    "night": (0.2, 1.0),
+    "white": (0.0, 0.0),
 }
 """How often a kind is blurred, and the largest sigma, in half pixels of the reduced picture."""
 
@@ -198,12 +207,24 @@ def _dark(frames: list[Picture], rng: Rng) -> list[Picture]:
     return _sensor(frames, _skewed(0.05, 0.9, rng), rng)
 
 
+def _night(frames: list[Picture], rng: Rng) -> list[Picture]:
+    return _sensor(frames, _skewed(0.2, 2.5, rng), rng)
+
+
+def _white(frames: list[Picture], rng: Rng) -> list[Picture]:
+    """Gaussian noise, alike everywhere, as the tests of the literature have it."""
+    sigma = _skewed(3, 55, rng) / 255
+    return [frame + sigma * _field(frame.shape, 0, 0, rng) for frame in frames]
+
+
 _WEAR: dict[str, Callable[[list[Picture], Rng], list[Picture]]] = {
     "clean": _clean,
     "web": _web,
     "film": _film,
     "tape": _tape,
     "dark": _dark,
+    "night": _night,
+    "white": _white,
 }
 
 _CODECS: dict[str, list[tuple[float, str, int, int]]] = {
@@ -222,6 +243,8 @@ _CODECS: dict[str, list[tuple[float, str, int, int]]] = {
         (0.1, "mjpeg", 3, 8),
     ],
     "dark": [(0.2, "", 0, 0), (0.6, "h264", 16, 30), (0.2, "mjpeg", 3, 9)],
+    "night": [(0.15, "", 0, 0), (0.75, "h264", 16, 30), (0.1, "mjpeg", 3, 9)],
+    "white": [(1.0, "raw", 0, 0)],
 }
 """By kind: how often which codec (none where empty), and its best and worst quality."""
 
@@ -229,6 +252,8 @@ _CODECS: dict[str, list[tuple[float, str, int, int]]] = {
 def _compressed(frames: list[Coded], kind: str, rng: Rng) -> list[Coded]:
     choices = _CODECS[kind]
     _, codec, best, worst = choices[int(rng.choice(len(choices), p=[c[0] for c in choices]))]
+    if codec == "raw":
+        return frames
     if not codec:
         return planar(frames)
     return coded(frames, codec, int(rng.integers(best, worst + 1)), rng)

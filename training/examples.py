@@ -24,24 +24,39 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
+CLEANED = {"filtered": 3, "recording": 3, "noise": 2}
+"""Planes that a network reads which removes noise: the recursive filter's picture, the recording
+itself, and the noise that the filter expects to have left in luma and in colour."""
 _FRAMES = 5
 _SHOWN = (2, 4)
 """Frames of a recording that crops are taken from: one that others follow, and the last."""
+_FRAMES_CLEANED = 8
+_SHOWN_CLEANED = (0, 2, 5, 7)
+"""The same of recordings that are filtered first: without a past, and with ever longer ones."""
 _MARGIN = 8
 """Pixels of a recording around its crops, so that no filter's edge is seen."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Crops of (N, side, side, 3) RGB, the same before noise and compression, and the truth."""
+    """Crops of (N, side, side, 3) RGB, the same before noise and compression, and the truth.
+
+    For a network that removes noise the first are half-precision floats, (N, side, side, 8), the
+    planes of `CLEANED`; the second are the recording, of which nothing is to be left.
+    """
 
     scale: int
     kinds: list[str]
-    damaged: Pixels
+    damaged: Any
     plain: Pixels
     truth: Pixels
     about: dict[str, Any]
     """What they were made of."""
+
+    @staticmethod
+    def recording(images: Any) -> Any:
+        """The recording's planes of a network's input (N, C, H, W)."""
+        return images[:, 3:6] if images.shape[1] == sum(CLEANED.values()) else images
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,8 @@ class Request:
     seed: int
     teacher: str | None = None
     """Card of the network whose answer takes the place of the truth."""
+    cleans: bool = False
+    """Whether they are for a network that removes noise."""
     clip_share: float = 0.3
 
     @property
@@ -78,7 +95,7 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
     cv2.setNumThreads(1)
     jobs = [(request, number) for number in range(request.count)]
     kinds: list[str] = []
-    packed: dict[str, list[bytes | Pixels]] = {"damaged": [], "plain": [], "truth": []}
+    packed: dict[str, list[Any]] = {"damaged": [], "plain": [], "truth": []}
     with ProcessPoolExecutor(usable_cores()) as pool:
         for number, crops in enumerate(pool.map(_crops, jobs, chunksize=4)):
             for kind, damaged, plain, truth in crops:
@@ -90,8 +107,8 @@ def make(request: Request, path: Path, quality: int | None = None) -> None:
                 print(f"{number + 1} of {request.count} recordings", flush=True)
     arrays: dict[str, Any] = {}
     for name, pictures in packed.items():
-        if quality is None:
-            arrays[name] = np.stack(pictures)  # type: ignore[arg-type]
+        if quality is None or pictures[0].dtype != np.uint8:  # floats are not compressed
+            arrays[name] = np.stack(pictures)
             continue
         coded = [_coded(picture, quality if name == "truth" else None) for picture in pictures]
         arrays[name] = np.frombuffer(b"".join(coded), np.uint8)
@@ -135,32 +152,55 @@ def _coded(picture: Any, quality: int | None) -> bytes:
 def _crops(job: tuple[Request, int]) -> list[tuple[str, Pixels, Pixels, Pixels]]:
     """Four crops of one recording, from different places and two frames."""
     from training.clips import photographed, recorded
-    from training.damage import KINDS, record
+    from training.damage import KINDS, NOISY_KINDS, record
 
     request, number = job
+    count = _FRAMES_CLEANED if request.cleans else _FRAMES
+    kinds = NOISY_KINDS if request.cleans else KINDS
     rng = np.random.default_rng((request.seed, number))
     large = request.scale * (2 * request.side + 2 * _MARGIN)
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    kind = str(rng.choice(list(kinds), p=list(kinds.values())))
     if request.clips and rng.random() < request.clip_share:
         path = request.clips[int(rng.integers(len(request.clips)))]
-        frames = recorded(path, large, _FRAMES, rng)
+        frames = recorded(path, large, count, rng)
     else:
         path = request.photographs[number % len(request.photographs)]
-        frames = photographed(path, large, _FRAMES, rng)
+        frames = photographed(path, large, count, rng)
     recording = record(frames, kind, request.scale, rng)
     if request.teacher:
         recording = _taught(recording, request.teacher)
+    damaged, plain_frames, truth_frames = recording.damaged, recording.plain, recording.truth
+    shown_frames = _SHOWN
+    if request.cleans:
+        damaged, shown_frames = _filtered(recording), _SHOWN_CLEANED
+        plain_frames, truth_frames = recording.damaged, recording.plain
     spots = [(y, x) for y in (0, 1) for x in (0, 1)]
     crops = []
     for which, (y, x) in enumerate(spots):
-        shown = _SHOWN[which % len(_SHOWN)]
+        shown = shown_frames[which % len(shown_frames)]
         top, left = (_MARGIN + request.side * i for i in (y, x))
-        small = _cut(recording.damaged[shown], top, left, request.side)
-        plain = _cut(recording.plain[shown], top, left, request.side)
+        small = _cut(damaged[shown], top, left, request.side)
+        plain = _cut(plain_frames[shown], top, left, request.side)
         scaled = request.scale * request.side
-        truth = _cut(recording.truth[shown], request.scale * top, request.scale * left, scaled)
+        truth = _cut(truth_frames[shown], request.scale * top, request.scale * left, scaled)
         crops.append((kind, small, _whole(plain), _whole(truth)))
     return crops
+
+
+def _filtered(recording: Recording) -> list[Any]:
+    """What a network that removes noise reads of each frame, (H, W, 8) in half precision."""
+    from videnhance.core import Frame, FrameKind
+    from videnhance.temporal.recursive import filtered
+
+    frames = []
+    for number, pixels in enumerate(recording.damaged):
+        image = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / np.float32(255)
+        kind = FrameKind.PLAIN if number else FrameKind.CUT
+        frames.append(Frame(image, number, 1, number, kind))
+    return [
+        np.concatenate((one.picture, one.frame.data, one.noise)).transpose(1, 2, 0).astype(np.half)
+        for one in filtered(iter(frames))
+    ]
 
 
 def _taught(recording: Recording, teacher: str) -> Recording:
@@ -186,4 +226,6 @@ def _cut(picture: Any, top: int, left: int, side: int) -> Any:
 
 
 def _whole(picture: Any) -> Pixels:
+    if picture.dtype == np.uint8:
+        return picture  # type: ignore[no-any-return]
     return np.rint(picture * 255).clip(0, 255).astype(np.uint8)

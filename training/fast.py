@@ -43,6 +43,12 @@ def suits(side: int, channels: Sequence[int]) -> bool:
     )
 
 
+def filled(channels: Sequence[int]) -> list[int]:
+    """The same, with those of the input and of the last layer rounded up to what suits."""
+    into, *inner, out = channels
+    return [-(-into // 6) * 6, *inner, -(-out // (3 * PANEL)) * 3 * PANEL]
+
+
 class _Mosaic:
     """The pictures of one thread, and what the layers make of them."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -42,13 +42,21 @@ class Compact(nn.Module):
     """
 
     def __init__(
-        self, channels: int, layers: int, scale: int, unshuffle: int, *, dialled: bool = True
+        self,
+        channels: int,
+        layers: int,
+        scale: int,
+        unshuffle: int,
+        *,
+        inputs: int = 3,
+        dialled: bool = True,
     ) -> None:
-        """Without being `dialled`, it takes dials and does not heed them."""
+        """`inputs` is the number of input planes, of which the first three are the picture that the
+        result is added to. If it is not `dialled`, it takes dials and ignores them."""
         super().__init__()
         self.dialled = dialled
         self.scale, self.unshuffle = scale, unshuffle
-        self.sizes = [3 * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
+        self.sizes = [inputs * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
         pairs = list(zip(self.sizes, self.sizes[1:], strict=False))
         self.layers = nn.ModuleList(
             Layer(into, out, last=number == len(pairs) - 1)
@@ -57,24 +65,38 @@ class Compact(nn.Module):
         self._fast: dict[tuple[int, int], FastBody] = {}
 
     def forward(self, images: torch.Tensor, dial: torch.Tensor) -> torch.Tensor:
-        """Enlarge (N, 3, H, W), sides multiples of the unshuffling, for dials (N,) in 0..1."""
+        """Make pictures of (N, inputs, H, W), sides multiples of `unshuffle`, for dials (N,)."""
         features = functional.pixel_unshuffle(images, self.unshuffle)
         dial = dial if self.dialled else torch.zeros_like(dial)
         body = self._own(features)
         if body is not None:
-            from training.fast import fast_features
-
-            parameters = [
-                one
-                for layer in self.layers
-                for one in (layer.weight, layer.bias, layer.dial, layer.slope)
-            ]
-            features = fast_features(body, features, dial, parameters)
+            features = self._fast_features(body, features, dial)
         else:
             for layer in self.layers:
                 features = layer(features, dial)
         enlarged = functional.pixel_shuffle(features, self.unshuffle * self.scale)
-        return enlarged + functional.interpolate(images, scale_factor=self.scale, mode="nearest")
+        return enlarged + functional.interpolate(
+            images[:, :3], scale_factor=self.scale, mode="nearest"
+        )
+
+    def _fast_features(
+        self, body: FastBody, features: torch.Tensor, dial: torch.Tensor
+    ) -> torch.Tensor:
+        """Features behind the last layer, with both ends filled up to what suits `body`."""
+        from training.fast import fast_features, filled
+
+        into, *_, out = self.sizes
+        more_in, more_out = filled(self.sizes)[0] - into, filled(self.sizes)[-1] - out
+        parameters: list[Any] = [
+            one
+            for layer in self.layers
+            for one in (layer.weight, layer.bias, layer.dial, layer.slope)
+        ]
+        parameters[0] = functional.pad(parameters[0], (0, 0, 0, 0, 0, more_in))
+        parameters[-4] = functional.pad(parameters[-4], (0, 0, 0, 0, 0, 0, 0, more_out))
+        parameters[-3:-1] = (functional.pad(one, (0, more_out)) for one in parameters[-3:-1])
+        features = functional.pad(features, (0, 0, 0, 0, 0, more_in))
+        return fast_features(body, features, dial, parameters)[:, :out]
 
     def _own(self, features: torch.Tensor) -> FastBody | None:
         """Our own convolutions, where a batch suits them and they are here."""
@@ -82,14 +104,15 @@ class Compact(nn.Module):
         if features.device.type != "cpu" or height != width:
             return None
         try:
-            from training.fast import FastBody, suits
+            from training.fast import FastBody, filled, suits
         except ModuleNotFoundError as exc:
             if exc.name is None or exc.name.split(".")[0] not in ("numba", "videnhance"):
                 raise
             return None
-        if not suits(height, self.sizes):
+        sizes = filled(self.sizes)
+        if not suits(height, sizes):
             return None
         key = (count, height)
         if key not in self._fast:
-            self._fast[key] = FastBody(count, height, self.sizes, torch.get_num_threads())
+            self._fast[key] = FastBody(count, height, sizes, torch.get_num_threads())
         return self._fast[key]

@@ -45,10 +45,22 @@ class Recipe:
     """Weight of the discriminator's judgement; 0 is none."""
     unshuffle: int = 2
     """How many pixels of a row become one for the convolutions."""
+    cleans: bool = False
+    """Whether it removes noise from what the recursive filter made, at the recording's size."""
     teacher: str | None = None
     """Card of the network to imitate, instead of the truth; what imitates one has no dial."""
     start: str | None = None
     """Name of the network whose body it begins with."""
+
+    @property
+    def inputs(self) -> int:
+        """Planes that the network reads; see `examples.CLEANED`."""
+        return 8 if self.cleans else 3
+
+    @property
+    def dialled(self) -> bool:
+        """Whether it has a dial."""
+        return self.teacher is None and not self.cleans
 
     @property
     def table(self) -> dict[str, Any]:

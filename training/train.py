@@ -15,7 +15,7 @@ import torch
 
 from training import losses
 from training.adversary import Adversary
-from training.batches import draw
+from training.batches import draw, tensor
 from training.examples import Examples
 from training.network import Compact
 from training.recipe import Recipe
@@ -53,7 +53,8 @@ def build(recipe: Recipe) -> Compact:
         recipe.layers,
         recipe.scale,
         recipe.unshuffle,
-        dialled=recipe.teacher is None,
+        inputs=recipe.inputs,
+        dialled=recipe.dialled,
     )
 
 
@@ -167,7 +168,7 @@ def _note(course: Course, network: Compact, aside: Examples, recent: list[float]
 
 
 def gain(network: Compact, aside: Examples, dial: float) -> dict[str, float]:
-    """PSNR of luma over that of a bicubic enlargement in dB, for all and for each kind."""
+    """PSNR of luma over that of the recording, enlarged bicubically, in dB: of all, and by kind."""
     place = next(network.parameters()).device
     gains: dict[str, list[float]] = {"all": []}
     # One crop of each recording: the four are alike, and time is better spent on training.
@@ -175,13 +176,13 @@ def gain(network: Compact, aside: Examples, dial: float) -> dict[str, float]:
     side = aside.damaged.shape[1] - _EDGE
     for indices in np.array_split(chosen, max(1, len(chosen) // 16)):
         image, truth = (
-            torch.from_numpy(pixels[indices, :length, :length]).to(place).permute(0, 3, 1, 2) / 255
+            tensor(pixels[indices, :length, :length], place)
             for pixels, length in ((aside.damaged, side), (aside.truth, side * aside.scale))
         )
         with torch.no_grad():
             made = network(image, torch.full((len(image),), dial, device=place))
             plain = torch.nn.functional.interpolate(
-                image, size=truth.shape[2:], mode="bicubic", align_corners=False
+                aside.recording(image), size=truth.shape[2:], mode="bicubic", align_corners=False
             )
         better = _psnr(made, truth) - _psnr(plain, truth)
         for index, value in zip(indices, better.tolist(), strict=True):

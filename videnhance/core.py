@@ -205,7 +205,8 @@ class Option:
     """The declaration of one option, put beside its type as ``Annotated[float, Option(...)]``.
 
     From it come the flag, the TOML key, the help and the check of bounds, wherever a value
-    came from. `choices` restricts strings; `min` and `max` are inclusive. `only` names another
+    came from. `choices` restricts strings; `min` and `max` are inclusive. A string with both may be
+    one of the choices or a number within the bounds. `only` names another
     option of the same stage and the value of it without which this one does nothing: giving it
     with another value is an error.
     """
@@ -336,7 +337,8 @@ class Stage:
     name: ClassVar[str]
     """Its key in TOML files and in reports."""
     flag_prefix: ClassVar[str]
-    """What its flags begin with, e.g. "denoise-"; empty for the stage the program is named for."""
+    """What its flags begin with, e.g. "denoise-"; empty for the stage the program is named for. An
+    option of the stage's own name has that as its flag."""
 
     @property
     def scans(self) -> bool:

@@ -1,4 +1,4 @@
-"""The Job: everything one run needs, decided before it begins, and saved beside the output."""
+"""The Job: everything one run needs, decided before it begins, and saved in the work folder."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from videnhance.options import checked, declared, in_use, layered, read_preset, 
 from videnhance.stages import STAGES
 
 _OWNERS = {**{stage.name: stage for stage in STAGES}, "encode": EncodeOptions}
-"""Who declares the options of each table that presets may have."""
+"""For each table that a preset may have, the class that declares its options."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for, checked: the stages and the encoder's options."""
+    """The user's choices, checked: the stages and the encoder's options."""
 
     stages: tuple[Stage, ...]
     encode: EncodeOptions
     asked: Mapping[str, Options] = field(default_factory=dict)
-    """The options that the user gave, by table, in a preset or otherwise."""
+    """By table, the options that the user gave in a flag, a preset or a call."""
 
 
 def settings(preset: str | None = None, given: Mapping[str, Options] | None = None) -> Settings:
-    """Defaults, overridden by a preset, overridden by what was `given` (tables of options).
+    """Defaults, overridden by a preset, overridden by the tables of options that were `given`.
 
-    Raises UsageError for unknown names and values out of bounds, wherever they came from.
+    Raises UsageError for unknown names and values out of bounds, wherever they come from.
     """
     base = read_preset(preset, _OWNERS) if preset else {}
     merged = layered(
@@ -54,13 +54,13 @@ def settings(preset: str | None = None, given: Mapping[str, Options] | None = No
 
 
 def sort_options(options: Options) -> dict[str, Options]:
-    """Tables from a flat list of options, as Python callers give them: `scale=2, crf=18`.
+    """Sort the options of a Python call, such as `scale=2, crf=18`, into tables.
 
-    Raises UsageError for a name that no stage and no encoder option has.
+    Raises UsageError for unknown names.
     """
     tables: dict[str, Options] = {}
     owners = {
-        stage.flag_prefix.replace("-", "_") + option.name: (stage.name, option.name)
+        option.flag[2:].replace("-", "_"): (stage.name, option.name)
         for stage in STAGES
         for option in declared(stage)
     }
@@ -74,7 +74,7 @@ def sort_options(options: Options) -> dict[str, Options]:
 
 
 def library_versions() -> dict[str, str]:
-    """Installed versions of everything that decides the bits of an output."""
+    """Installed versions of the libraries that the bits of an output depend on."""
     found = {}
     for name in ("av", "numpy", "opencv-python-headless", "ncnn", "numba", "torch", "spandrel"):
         with suppress(PackageNotFoundError):
@@ -84,10 +84,10 @@ def library_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Job:
-    """A frozen run: equal jobs give equal bytes.
+    """Everything that decides the output, frozen: equal jobs give equal bytes.
 
-    `tiles` are the sides of the tiles that fitted into memory when the job was made; they are
-    part of it so that a continued run cuts its frames the same way.
+    `tiles` are the sides of the tiles, by model, that fitted into memory when the job was planned.
+    They belong to the job so that a resumed run uses the same tiles.
     """
 
     source: str
@@ -96,14 +96,14 @@ class Job:
     muxer: str
     dropped: tuple[int, ...]
     drop_unsupported: bool
-    """Whether the user lets go what the container cannot hold."""
+    """Whether the user accepts the loss of what the container cannot hold."""
     device: str
     stages: tuple[Stage, ...]
     encoding: Encoding
     clip: ClipInfo
-    """What goes into the encoder."""
+    """The clip that enters the encoder."""
     ticks: int
-    """How many ticks of the job's time base make one of the source's."""
+    """Ticks of the job's time base per tick of the source's."""
     rate: Fraction
     """Average frames per second of the output: a hint for the encoder."""
     models: Mapping[str, Mapping[str, str]]
@@ -111,12 +111,12 @@ class Job:
     tiles: Mapping[str, int]
     segments: tuple[Segment, ...]
     libraries: Mapping[str, str]
-    """Versions of what makes the bits; work of others is not continued."""
+    """Versions of the libraries that the bits depend on. Work of other versions is not resumed."""
     asked: Mapping[str, Options] = field(default_factory=dict, compare=False)
-    """The options that the user gave, by table: what makes a saved job a preset."""
+    """By table, the options that the user gave. With these, a saved job can serve as a preset."""
     found: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """What was decided by looking at the recording, and why, by option: for people to read. What
-    was decided stands in the stages' own options, and only these are compared."""
+    """By option, what was decided by looking at the recording, and why: for people to read.
+    Jobs are compared by the stages' own options, which hold the decisions."""
     version: str = __version__
 
     def table(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Job:
         }  # fmt: skip
 
     def entering(self, source: ClipInfo) -> ClipInfo:
-        """What goes into the first stage: the source in the job's time base."""
+        """The clip that enters the first stage: the source in the job's time base."""
         return dataclasses.replace(source, time_base=source.time_base / self.ticks)
 
     def with_tiles(self, tiles: Mapping[str, int]) -> Job:
@@ -155,12 +155,15 @@ class Job:
 
     def save(self, path: Path) -> None:
         """Write the job as TOML."""
-        # File names may hold bytes that no encoding knows; paths are not compared, so ? will do.
+        # File names may hold bytes that are not valid text. They become "?", which does no harm:
+        # paths are not compared.
         path.write_bytes(tomli_w.dumps(self.table()).encode("utf-8", "replace"))
 
     def differences(self, saved: Mapping[str, Any]) -> tuple[str, ...]:
-        """Dotted names of what makes a saved job another one; paths, tiles and reasons do not,
-        nor what was asked for where the same came of it."""
+        """Dotted names of the settings in which a saved job differs.
+
+        Paths, tiles, `found` and `asked` are not compared.
+        """
         return tuple(
             name
             for name in _different(saved, self.table(), "")
@@ -171,7 +174,7 @@ class Job:
 
 
 def read_saved(path: Path) -> dict[str, Any] | None:
-    """The table of a saved job; None where there is none, or where it is damaged."""
+    """The table of a saved job; None if the file is missing or damaged."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -179,7 +182,7 @@ def read_saved(path: Path) -> dict[str, Any] | None:
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as TOML can hold them: it has no null, so what is not set is left out."""
+    """Values as TOML can hold them: None is left out, since TOML has no null."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Turn the options that dataclasses declare into checked values, wherever these come from."""
+"""Check option values against their declarations, whether from a flag, a preset or a call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DeclaredOption:
 
     name: str
     flag: str
-    """As it is typed on the command line: ``--encoder-preset``."""
+    """The flag as it is typed on the command line: ``--encoder-preset``."""
     kind: Any
     """bool, int, float, str, or tuple for a list of strings."""
     optional: bool
@@ -38,7 +38,8 @@ class DeclaredOption:
         """The declared sentence with bounds and default."""
         parts = [self.declaration.help]
         if self.declaration.choices:
-            parts.append(f"one of {', '.join(self.declaration.choices)}")
+            also = " or a number" if self.declaration.min is not None else ""
+            parts.append(f"one of {', '.join(self.declaration.choices)}{also}")
         if self.declaration.min is not None and self.declaration.max is not None:
             parts.append(f"{self.declaration.min:g} to {self.declaration.max:g}")
         if self.default not in (None, ()):
@@ -48,7 +49,7 @@ class DeclaredOption:
 
 
 def declared(owner: type[Any]) -> tuple[DeclaredOption, ...]:
-    """The options of a dataclass, a stage or EncodeOptions, in their order."""
+    """The options of a dataclass (a stage or EncodeOptions), in their order."""
     hints = typing.get_type_hints(owner, include_extras=True)
     found = []
     for field in dataclasses.fields(owner):
@@ -59,6 +60,8 @@ def declared(owner: type[Any]) -> tuple[DeclaredOption, ...]:
         declaration = next(mark for mark in marks if isinstance(mark, Option))
         plain, optional = _plain(kind)
         flag = f"--{owner.flag_prefix}{field.name.replace('_', '-')}"
+        if field.name == getattr(owner, "name", None):  # the stage's main option
+            flag = f"--{field.name}"
         found.append(DeclaredOption(field.name, flag, plain, optional, field.default, declaration))
     return tuple(found)
 
@@ -73,8 +76,8 @@ def _plain(kind: Any) -> tuple[type, bool]:
 def checked(owner: type[Any], values: Mapping[str, Any], table: str = "") -> Options:
     """Option values, each checked against its declaration.
 
-    `table` says where they stand in a file, e.g. "[encode] of fast.toml"; without it they are
-    named as flags. Raises UsageError naming the option as the user wrote it.
+    `table` names the table of a file that they come from, e.g. "[encode] of fast.toml"; without it
+    messages name flags. Raises UsageError naming the option as the user wrote it.
     """
     known = {option.name: option for option in declared(owner)}
     found = {}
@@ -97,23 +100,42 @@ def _checked(option: DeclaredOption, value: Any, name: str) -> Any:
         if not all(isinstance(item, str) for item in value):
             raise UsageError(f"{name} must be a list of texts, not {value!r}.")
         return tuple(value)
+    if option.kind is str and declaration.min is not None:
+        return _word_or_number(value, declaration, name)
     if not isinstance(value, option.kind) or (option.kind is not bool and isinstance(value, bool)):
         raise UsageError(f"{name} must be {_KINDS[option.kind]}, not {value!r}.")
     if declaration.choices and value not in declaration.choices:
         raise UsageError(unknown(f"value {value!r} of {name}", value, declaration.choices))
+    _check_bounds(value, declaration, name)
+    return value
+
+
+def _check_bounds(value: Any, declaration: Option, name: str) -> None:
     below = declaration.min is not None and not value >= declaration.min
     above = declaration.max is not None and not value <= declaration.max
     if below or above:
         shown = f"{value:g}" if isinstance(value, float) else value
         raise UsageError(f"{name} is {shown}; it must {_bounds(declaration)}.")
-    return value
+
+
+def _word_or_number(value: Any, declaration: Option, name: str) -> str:
+    """The value of an option that takes a few words, or a number within bounds, as text."""
+    if value in declaration.choices:
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as exc:
+        words = ", ".join(declaration.choices)
+        raise UsageError(f"{name} must be {words} or a number, not {value!r}.") from exc
+    _check_bounds(number, declaration, name)
+    return f"{number:g}"
 
 
 def refuse_ignored(asked: Any, resolved: Any, given: Collection[str]) -> None:
-    """Raise UsageError for an option that was given but does nothing, as others were resolved.
+    """Raise UsageError for a given option that does nothing, because of the value of another one.
 
-    `asked` is the owner of the options as the user wanted it, `resolved` the same with everything
-    decided; `given` are the names of the options that the user gave, in whatever way.
+    `asked` holds the options as the user gave them, `resolved` the same after resolving. `given`
+    are the names of the options that the user gave in a flag, a preset or a call.
     """
     options = {option.name: option for option in declared(type(resolved))}
     for name in given:
@@ -129,7 +151,7 @@ def refuse_ignored(asked: Any, resolved: Any, given: Collection[str]) -> None:
 
 
 def in_use(owner: Any) -> Options:
-    """The options of a resolved stage, but for those that do nothing as the others are."""
+    """The options of a resolved stage, without those that do nothing."""
     return {
         option.name: getattr(owner, option.name)
         for option in declared(type(owner))
@@ -146,7 +168,7 @@ def _bounds(declaration: Option) -> str:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that does not exist, with the nearest that does."""
+    """The message for an unknown name, with the nearest known one."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
@@ -154,15 +176,16 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def presets() -> dict[str, Path]:
-    """The presets that travel with the program, by name."""
+    """The presets that come with the program, by name."""
     return {path.stem: path for path in sorted(folder("configs").glob("*.toml"))}
 
 
 def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
-    """The tables of a preset, given by its name or as a file: a preset in TOML, the `job.toml`
-    of an interrupted run, or the report of a finished one.
+    """Read the tables of a preset.
 
-    `tables` are the known table names. Raises UsageError for what is not known or not TOML.
+    `name` is the name of a preset, or a file: a preset in TOML, the `job.toml` of an interrupted
+    run, or the report of a finished one. `tables` are the known table names. Raises UsageError for
+    unknown names, and for files that cannot be read.
     """
     own = presets()
     path = Path(name) if name.endswith((".toml", ".json")) else own.get(name)

@@ -1,4 +1,4 @@
-"""Run producers, stages and consumers at once; the only module that knows threads and queues."""
+"""Run producers, stages and consumers concurrently; owns all threads and queues of a job."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from videnhance.core import Interrupted
 T = TypeVar("T")
 R = TypeVar("R")
 
-_POLL_SECONDS = 0.1  # how long a blocked thread takes to notice that the job was stopped
+_POLL_SECONDS = 0.1  # longest time that a blocked thread takes to notice a stop
 
 
 class Stop:
-    """A request to stop that every thread of a job looks at."""
+    """A request to stop, which every thread of a job checks."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -32,18 +32,18 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise Interrupted when a stop was asked for."""
+        """Raise Interrupted if a stop was requested."""
         if self._event.is_set():
             raise Interrupted("Stopped; run the same command again to go on.")
 
 
 @dataclass
 class Meter:
-    """Seconds of real work by name, summed over threads, to tell what holds a job up."""
+    """Seconds of work by name, summed over threads, which show what slows a job down."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Meter:
             self.workers[name] = max(workers, self.workers.get(name, 1))
 
     def busy(self, wall: float) -> dict[str, float]:
-        """Share of a wall time that each name's threads worked, 0..1."""
+        """Fraction of a wall time in which the threads of each name worked, 0..1."""
         return {
             name: seconds / (wall * self.workers[name]) if wall else 0.0
             for name, seconds in self.seconds.items()
@@ -73,7 +73,7 @@ class _Done:
 class Producer(Generic[T]):
     """Iterates over `items` on a thread of its own, at most `depth` ahead; a context manager.
 
-    An error of the producing side is raised where its item would have come.
+    If producing an item fails, the consumer gets the error in its place.
     """
 
     def __init__(self, items: Iterable[T], depth: int, name: str, meter: Meter, stop: Stop) -> None:
@@ -109,7 +109,7 @@ class Producer(Generic[T]):
         except BaseException as exc:  # handed to the consumer, whatever it is
             done.error = exc
         try:
-            # What the producing side opened is closed on the thread that used it.
+            # The generator closes what it opened on the thread that used it.
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
@@ -183,15 +183,22 @@ class Consumer(Generic[T]):
                 continue
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
             self.put(_Done())
             while self._thread.is_alive():
                 self._stop.check()
                 self._thread.join(_POLL_SECONDS)
-            if self._error is not None:
-                raise self._error
-            return
-        # Something else failed: what is queued is not wanted any more.
+        except BaseException:
+            self._discard()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _discard(self) -> None:
+        """Drop the queued items, since something else failed, and end the thread."""
         self._failed.set()
         with suppress(queue.Empty):
             while True:
@@ -246,15 +253,16 @@ class Workers:
         workers: int,
         ahead: int | None = None,
     ) -> Iterator[R]:
-        """Results in the order of `items`, `ahead` of which may wait (None: workers + 1).
+        """Results in the order of `items`.
 
-        With one worker nothing is read ahead.
+        Up to `ahead` items are read before the first of their results is taken, but at least
+        workers + 1, which is also the default. With one worker, nothing is read ahead.
         """
         if workers <= 1:
             yield from (self._timed(function, item, 1) for item in items)
             return
         self._grow(workers)
-        # One more than there are workers, so that none waits while the next item is fetched.
+        # With one item more than workers, no worker waits while the next item is fetched.
         most = workers if ahead is None else max(ahead - 1, workers)
         waiting: deque[Future[R]] = deque()
         try:
@@ -306,5 +314,5 @@ class Workers:
             try:
                 return future.result(_POLL_SECONDS)
             except TimeoutError:
-                if future.done():  # just now, or the function itself raised TimeoutError
+                if future.done():  # it ended just now, or the function raised TimeoutError itself
                     return future.result()

@@ -12,9 +12,9 @@ from videnhance.inference.torch_backend import load_torch
 from videnhance.inference.winograd.network import load_winograd
 
 
-def state(scale=2, channels=16, layers=2, unshuffle=2):
+def state(scale=2, channels=16, layers=2, unshuffle=2, planes=3):
     rng = np.random.default_rng(scale)
-    widths = [3 * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
+    widths = [planes * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
     made = {}
     for number, (into, out) in enumerate(pairwise(widths)):
         spread = 0.5 * (9 * into) ** -0.5
@@ -33,8 +33,8 @@ def written(tmp_path, weights):
     return path
 
 
-def image(height, width, seed=0):
-    return np.random.default_rng(seed).random((3, height, width), dtype=np.float32)
+def image(height, width, seed=0, planes=3):
+    return np.random.default_rng(seed).random((planes, height, width), dtype=np.float32)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -47,6 +47,23 @@ def test_both_ways_of_computing_agree(tmp_path, scale, size, dial):
     made = own(image(*size), restore=dial)
     assert made.shape == (3, scale * size[0], scale * size[1])
     assert np.abs(made - torch(image(*size), restore=dial)).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [(8, 12), (9, 13)])
+@pytest.mark.parametrize(("planes", "unshuffle"), [(8, 2), (4, 2), (4, 1), (8, 1)])
+def test_planes_beside_the_picture_are_read(tmp_path, size, planes, unshuffle):
+    """By both, without a dial; the result is added to the first three."""
+    weights = state(1, planes=planes, unshuffle=unshuffle)
+    weights = {key: value for key, value in weights.items() if not key.endswith("dial")}
+    path = written(tmp_path, weights)
+    own, torch = load_winograd(path), load_torch(path, CPU)
+    given = image(*size, planes=planes)
+    made = own(given)
+    assert made.shape == (3, *size)
+    assert np.abs(made - torch(given)).max() < 1e-4
+    other = given.copy()
+    other[3:] = 0
+    assert np.abs(own(other) - made).max() > 0.01
 
 
 def test_the_dial_is_a_straight_line_of_the_biases(tmp_path):

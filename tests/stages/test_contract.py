@@ -20,7 +20,7 @@ from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
 from videnhance.pipeline import Meter, Stop, Workers
-from videnhance.stages import STAGES, Upscale
+from videnhance.stages import STAGES, Denoise, Upscale
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,21 +56,20 @@ def in_turn(function: Callable[[T], R], items: Iterable[T], *_: object) -> Itera
 
 
 class PlainRuntime(JobRuntime):
-    """The engine's, with one model and one worker unless told otherwise."""
+    """The engine's, with networks of one kind and one worker unless told otherwise."""
 
     def __init__(
         self,
-        network: Network | None = None,
+        network: Callable[..., Network] = TinyNetwork,
         mapping: Map = in_turn,
     ) -> None:
         self.warnings: list[str] = []
         self.asked: set[str] = set()
         self.noted: list[tuple[str, int, float]] = []
-        network = network or TinyNetwork()
 
         def load(model_id: str) -> Network:
             self.asked.add(model_id)
-            return network
+            return network(scale=1 if model_id == "clean" else 2)
 
         super().__init__(load=load, mapping=mapping, warn=self.warnings.append)
 
@@ -80,7 +79,7 @@ class PlainRuntime(JobRuntime):
     record = count
 
 
-def pooled_runtime(workers: Workers, network: Network) -> PlainRuntime:
+def pooled_runtime(workers: Workers, network: Callable[..., Network]) -> PlainRuntime:
     """As the engine's: several workers at once."""
     return PlainRuntime(network, mapping=workers.map)
 
@@ -119,8 +118,11 @@ def same(a: list[Frame], b: list[Frame]) -> bool:
 
 every_stage = pytest.mark.parametrize(
     "stage",
-    [*STAGES, *(partial(Upscale, temporal=mode) for mode in ("off", "steady", "reuse"))],
-    ids=[*(stage.name for stage in STAGES), "off", "steady", "reuse"],
+    [
+        partial(Denoise, denoise="1"),
+        *(partial(Upscale, temporal=mode) for mode in ("auto", "off", "steady", "reuse")),
+    ],
+    ids=["denoise", "upscale", "off", "steady", "reuse"],
 )
 
 
@@ -219,7 +221,7 @@ def test_an_error_of_the_source_reaches_the_caller(stage: Make, workers: int) ->
         raise OSError("source")
 
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyNetwork(workers=workers))
+        rt = pooled_runtime(pool, partial(TinyNetwork, workers=workers))
         with pytest.raises(OSError, match="source"):
             list(resolved(stage).run(source(), CLIP, rt))
 
@@ -231,7 +233,7 @@ def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> 
     if not step.models(CLIP):
         pytest.skip("has no model")
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyNetwork(workers=workers, fails_at=3))
+        rt = pooled_runtime(pool, partial(TinyNetwork, workers=workers, fails_at=3))
         with pytest.raises(MemoryError, match="the model fails"):
             list(step.run(iter(clip_of(9)), CLIP, rt))
 
@@ -240,7 +242,7 @@ def test_an_error_of_the_model_reaches_the_caller(stage: Make, workers: int) -> 
 def test_an_early_end_leaves_no_thread(stage: Make) -> None:
     before = threading.active_count()
     with Workers("w", Meter(), Stop()) as pool:
-        rt = pooled_runtime(pool, TinyNetwork(workers=3))
+        rt = pooled_runtime(pool, partial(TinyNetwork, workers=3))
         results = resolved(stage).run(iter(clip_of(20)), CLIP, rt)
         next(results)
         close = getattr(results, "close", None)
@@ -254,7 +256,7 @@ def test_an_early_end_leaves_no_thread(stage: Make) -> None:
 def test_workers_change_no_bit(stage: Make) -> None:
     step, source = resolved(stage), clip_of(9)
     with Workers("w", Meter(), Stop()) as pool:
-        pooled = run(step, source, pooled_runtime(pool, TinyNetwork(workers=3)))
+        pooled = run(step, source, pooled_runtime(pool, partial(TinyNetwork, workers=3)))
     assert same(pooled, run(step, source))
 
 

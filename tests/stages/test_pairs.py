@@ -15,7 +15,7 @@ from videnhance.core import ClipInfo, Frame, FrameKind, Runtime, Stage
 from videnhance.engine.chain import chain
 from videnhance.engine.look import LazyLook
 from videnhance.engine.windows import Borders, Window, whole_window, windows
-from videnhance.stages import Upscale
+from videnhance.stages import Denoise, Upscale
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ PAIRS = [
     (FourOfFive(), NEIGHBOURS),
     (NEIGHBOURS, FourOfFive()),
     (Doubled(), Upscale(temporal="reuse")),
+    (Denoise(denoise="1"), Upscale(temporal="reuse")),
+    (Denoise(denoise="1"), FourOfFive()),
 ]
 every_pair = pytest.mark.parametrize(
     "pair", PAIRS, ids=lambda pair: " ".join(getattr(s, "temporal", s.name) for s in pair)

@@ -15,20 +15,20 @@ from videnhance.core import Image
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
 _SIDE = 300
-"""Frames are shrunk to the area of a square of this side in pixels: noise, compression and
-interlacing fade, and a cartoon's outlines are still there."""
+"""Frames are shrunk to the area of a square of this side, in pixels. Noise, compression and
+interlacing then fade, and a cartoon's outlines remain."""
 _BAR_LEVEL, _BAR_DEVIATION = 0.1, 0.03
-"""Rows and columns at a border are black bars up to this mean and standard deviation of luma, 0..1:
-black is at most 0.07 in the wrong range, the rest is noise."""
+"""Largest mean and standard deviation of luma, 0..1, in a row or column of a black bar. Black is at
+most 0.07 if the range is wrong; the rest is noise."""
 _LEAST_CONTRAST = 0.06
-"""A frame shows something if the 1st and 99th percentiles of its luma, 0..1, lie so far apart."""
+"""Smallest difference of the 1st and 99th percentiles of luma, 0..1, in a frame that is judged."""
 _LEAST_SIDE = 16
-"""Pixels a side, bars taken away, from which a frame is large enough to be judged."""
+"""Smallest side of a frame that is judged, in pixels without bars."""
 _FLAT, _SHADED = 0.015, 0.06
-"""Standard deviations of luma in a window, in units of the frame's contrast: below the first it is
-flat, up to the second softly shaded or textured, as hardly anything drawn is."""
+"""Standard deviations of luma in a window, in units of the frame's contrast. A window is flat below
+the first. Up to the second it is softly shaded or textured, which is rare in drawings."""
 _LEAST_SHARE, _LEAST_EVEN = 0.01, 0.001
-"""Added to shares before their logarithm is taken."""
+"""Added to the shaded fraction and to the evenness of gradients before their logarithm is taken."""
 _EQUAL = 1 / 255
 """Range of luma in 3x3 pixels, in units of the frame's contrast, below which they are equal."""
 _WEIGHTS = np.array([-11.05, 5.917, -9.936, -1.591])
@@ -36,24 +36,24 @@ _OFFSET = -9.636
 """Log odds for drawn: the features' weights, in the order of `features`, and the offset.
 
 Fitted with the method of `training/drawn.py` on 1377 live and 974 drawn frames, so that 1 % of
-these live ones are taken for drawn. On other pictures, single frames: 8 of 620 live ones are taken
-for drawn (one silhouette at night makes 6), 239 of 620 drawn ones for live, most of them noisy or
-tiny.
+these live ones are classified as drawn. Tested on single frames of other pictures: 8 of 620 live
+ones are classified as drawn (6 of them show one silhouette at night), and 239 of 620 drawn ones as
+live, most of them noisy or tiny.
 """
 
 
 _SURE = 2 / 3
-"""Probability from which on a recording counts as drawn: twice as likely as live action."""
+"""Smallest probability at which a recording counts as drawn: twice as likely as live action."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a recording is drawn, and what was measured."""
+    """Whether a recording is drawn, and how sure that is."""
 
     drawn: bool
     score: float
-    """Median over the frames of the log odds for drawn, from the fitted boundary; 0 where nothing
-    could be seen. Positive is more likely drawn."""
+    """Median over the frames of the log odds for drawn: positive if drawn is more likely, 0 if no
+    frame shows anything."""
     reason: str
     """One line for the user."""
 
@@ -61,10 +61,9 @@ class Verdict:
 def judge(frames: Sequence[Image]) -> Verdict:
     """Judge a recording by a few of its frames, each RGB of shape (3, H, W), nominally 0..1.
 
-    Each frame is scored by itself and the median counts, so that titles and fades are outvoted;
-    frames that show nothing have no vote. When in doubt it is live action: that is what most
-    recordings are, and a face that is taken for a drawing comes out worse than a drawing that is
-    taken for a photograph.
+    Each frame is scored by itself and the median counts, so that titles and fades are outvoted.
+    Frames that show nothing have no vote. In doubt, the verdict is live action: most recordings
+    are, and a face enhanced as a drawing looks worse than a drawing enhanced as live action.
     """
     measured = [found for frame in frames if (found := features(frame)) is not None]
     if not measured:
@@ -83,16 +82,16 @@ def judge(frames: Sequence[Image]) -> Verdict:
 
 
 def _percent(probability: float) -> int:
-    """Never all: nothing is sure."""
+    """The probability in percent, at most 99, since nothing is certain."""
     return min(99, round(100 * probability))
 
 
 def features(frame: Image) -> NDArray[np.float64] | None:
-    """Four measures of a frame, RGB (3, H, W); None where it shows nothing.
+    """Four measures of a frame, RGB (3, H, W); None if it shows nothing.
 
-    Flat windows (share, 0..1), equal neighbours (share, 0..1), how evenly gradients are spread (log
-    of their mean over their root mean square) and shaded windows (log of the share). A drawing is
-    flat and changes at few places; live action is shaded nearly everywhere.
+    They are the fraction of flat windows, the fraction of equal neighbours, the evenness of
+    gradients (log of their mean over their root mean square), and the log of the fraction of shaded
+    windows. A drawing is flat and changes in few places; live action is shaded nearly everywhere.
     """
     luma = _shown(_shrunk_luma(frame))
     if luma is None:
@@ -116,7 +115,7 @@ def _shrunk_luma(frame: Image) -> Floats:
     luma: Floats = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), clipped, 1)
     factor = _SIDE / np.sqrt(luma.size)
     if factor < 1:
-        # Areas keep at least one pixel, however long and thin.
+        # However thin the picture is, a side keeps at least one pixel.
         width, height = (max(1, round(side * factor)) for side in luma.shape[::-1])
         shrunk = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(shrunk, np.float32)
@@ -124,7 +123,10 @@ def _shrunk_luma(frame: Image) -> Floats:
 
 
 def _shown(luma: Floats) -> Floats | None:
-    """Luma between black bars, its 1st to 99th percentile stretched to 0..1; None for nothing."""
+    """Luma without black bars, its 1st to 99th percentile stretched to 0..1.
+
+    None if the frame is too small or shows nothing.
+    """
     for _ in range(2):  # rows, then columns
         if min(luma.shape) < _LEAST_SIDE:
             return None
@@ -138,7 +140,7 @@ def _shown(luma: Floats) -> Floats | None:
 
 
 def _between(means: Floats, deviations: Floats) -> slice:
-    """The lines that are no bars; up to a third of all, at either end, may be bars."""
+    """The lines between the bars; the bar at either end takes at most a third of all lines."""
     bars = (means < _BAR_LEVEL) & (deviations < _BAR_DEVIATION)
     length = len(bars)
     first, last = 0, length
@@ -146,7 +148,7 @@ def _between(means: Floats, deviations: Floats) -> slice:
         first += 1
     while last > length - length // 3 and bars[last - 1]:
         last -= 1
-    # A line at each border of a bar is half bar.
+    # Next to a bar, lines may be partly bar, so two more are left out.
     return slice(first + 2 * (first > 0), last - 2 * (last < length))
 
 

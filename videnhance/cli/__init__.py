@@ -13,10 +13,12 @@ from typing import NoReturn, cast
 def run() -> NoReturn:
     """Run the command line and end the process at once; the entry point of `videnhance`.
 
-    Everything is closed by then, and taking numba and OpenCV apart would cost half a second.
+    Python's own clean-up is skipped: all files are closed by then, and unloading numba and OpenCV
+    would take half a second.
     """
-    # Starting is most of a short job. Little of what is made then is ever garbage, and numba would
-    # import SciPy, where that is installed, to multiply matrices, which no kernel does.
+    # A short job spends most of its time on starting. Garbage collection frees little then, so let
+    # it run less often. Numba would import SciPy, if installed, for matrix products that no kernel
+    # uses, so hide SciPy.
     gc.set_threshold(10_000)
     sys.modules.setdefault("scipy", cast("ModuleType", None))
     from videnhance.cli.ending import leave
@@ -30,10 +32,10 @@ def run() -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
-    # Until a command that works for long listens itself, a signal ends the program quietly.
+    # A signal ends the program quietly, until a long-running command handles signals itself.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    # Names of files may hold bytes that no encoding knows; printing one must not fail.
+    # File names may hold bytes that are not valid text; printing one must not fail.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     from videnhance.cli.app import app

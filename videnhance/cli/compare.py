@@ -16,7 +16,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="[REFERENCE] OUTPUT",
-            help="What the output should be, where there is such a thing, and the output itself.",
+            help="What the output should look like, if there is such a file, and the output.",
         ),
     ],
     source: Annotated[
@@ -43,7 +43,7 @@ def compare(
 
     Fidelity (PSNR, SSIM, VMAF) needs a REFERENCE of the output's size. Steadiness follows the
     motion of the INPUT (--source), or else of the REFERENCE. Blur makes a picture steady too, so
-    gradient energy, which tells how much detail there is, stands beside.
+    gradient energy is shown as well: it tells how much detail there is.
     """
     with answering(PlainSpeaker(), verbose=verbose):
         if len(recordings) > 2:

@@ -1,4 +1,4 @@
-"""Comparisons for people and programs: a table, JSON, curves, and a bar while they are made."""
+"""Show comparisons as a table, as JSON or as curves, and their progress as a bar."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _figure(value: float, measure: Measure) -> str:
 
 
 def as_json(found: Comparison) -> str:
-    """One JSON object; what could not be measured is null, and without limit "inf"."""
+    """One JSON object; a figure that could not be measured is null, an infinite one "inf"."""
     measures = {
         m.name: {
             "mean": _plain(m.mean),
@@ -95,7 +95,7 @@ def _plain(value: float) -> float | str | None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, where that is a screen."""
+    """A bar on standard error, if that is a terminal."""
     screen = Console(stderr=True)
     columns = (TextColumn("Comparing"), BarColumn(), TextColumn("{task.completed} frames"),
                TimeRemainingColumn())  # fmt: skip
@@ -111,7 +111,7 @@ def progress_bar() -> Iterator[Callable[[int, int], None]]:
 
 
 def check_plot(path: Path) -> None:
-    """Refuse, before hours of measuring, a plot that could not be drawn. Raises UsageError."""
+    """Raise UsageError before hours of measuring, if the plot could not be drawn after them."""
     if path.suffix.lower() not in _PLOTS:
         raise UsageError(f"--plot is {path}; its ending must be one of {', '.join(_PLOTS)}.")
     if not path.absolute().parent.is_dir():
@@ -122,7 +122,7 @@ def check_plot(path: Path) -> None:
 
 def draw(found: Comparison, path: Path) -> None:
     """Draw every measure over time, one below the other, their means dotted."""
-    # Not pyplot, which would look for a screen.
+    # Not pyplot, which would look for a display.
     figures: Any = importlib.import_module("matplotlib.figure")
     count = len(found.measures)
     figure = figures.Figure(figsize=(_WIDTH, _ROW * count + 0.9), layout="constrained")

@@ -19,12 +19,12 @@ import typer
 
 from videnhance.core import Interrupted, ResourceError, VidenhanceError
 
-_GRACE_SECONDS = 2.0  # for a stopped job to end by itself, before it is left where it stands
+_GRACE_SECONDS = 2.0  # for a stopped job to end by itself, before the process is ended
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stoppable(Protocol):
-    """The engine's Stop, without importing the engine for a help page."""
+    """The interface of `pipeline.Stop`, so that help pages need not import the pipeline."""
 
     def request(self) -> None:
         """Ask all threads to stop."""
@@ -32,7 +32,7 @@ class Stoppable(Protocol):
 
 
 class Speaker(Protocol):
-    """Says the last words of a command."""
+    """Prints the message with which a command fails."""
 
     def failed(self, message: str, exit_code: int) -> None:
         """Tell the user why the command ends."""
@@ -57,8 +57,8 @@ def answering(
 ) -> Iterator[None]:
     """Turn whatever a command raises into one sentence and an exit code.
 
-    With `stop`, signals ask the work to stop instead of breaking it off; `stopped` gives the
-    sentence for that.
+    With `stop`, a signal asks the work to stop instead of aborting it; `stopped` returns the
+    sentence to print then.
     """
     try:
         if stop is None:
@@ -69,12 +69,12 @@ def answering(
     except (typer.Exit, SystemExit):
         raise
     except BrokenPipeError:
-        # Whoever read standard output is gone; the flush at the end must not fail again.
+        # Nobody reads standard output any more. Redirect it, so that the last flush works.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except (Interrupted, KeyboardInterrupt):
         speaker.failed(stopped(), Interrupted.exit_code)
-        # Threads may be deep in a network for many seconds; what they make is not wanted.
+        # Threads may compute in a network for many seconds more; nobody needs their results.
         leave(Interrupted.exit_code)
     except Exception as exc:
         failure = _as_failure(exc)
@@ -85,7 +85,7 @@ def answering(
 
 
 def _as_failure(exc: Exception) -> VidenhanceError:
-    """The error as one of the tree that `core` draws."""
+    """Turn any error into one of the error tree in `core`."""
     if isinstance(exc, VidenhanceError):
         return exc
     if isinstance(exc, MemoryError):
@@ -112,8 +112,8 @@ def leave(code: int) -> NoReturn:
 class Signals:
     """The first SIGINT or SIGTERM asks the work to stop, the second ends the program at once.
 
-    A thread waits for them on a socket that Python writes to from the signal itself, since
-    Python's own handlers wait for the main thread, which may compute for many seconds.
+    A thread waits on a socket that Python writes to as soon as a signal arrives. Python's own
+    handlers would wait for the main thread, which may compute for many seconds.
     """
 
     def __init__(self, stop: Stoppable, last_words: Callable[[], None]) -> None:
@@ -157,11 +157,11 @@ class Signals:
 
 
 def _heard(number: int, frame: FrameType | None) -> None:
-    """Python's own handler: the byte on the socket has said it all."""
+    """Do nothing: `Signals` reads the signal from the socket."""
 
 
 def _next_signal(reader: socket.socket) -> bool:
-    """Wait for one of the signals; False where the watch is over."""
+    """Wait for one of the signals; False if the socket was closed."""
     while received := reader.recv(1):
         if received[0] in _SIGNALS:
             return True

@@ -121,7 +121,7 @@ def enhance(
 
 
 def _check_together(given: dict[str, bool]) -> None:
-    """Refuse flags of which one would be ignored."""
+    """Raise UsageError if all of these flags were given, since one would be ignored."""
     if all(given.values()):
         raise UsageError(f"Give either {' or '.join(given)}, not both.")
 

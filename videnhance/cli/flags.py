@@ -22,10 +22,10 @@ def declared_options() -> tuple[DeclaredOption, ...]:
 
 
 def with_declared_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with one flag per declared option in place of its ``**options``.
+    """Replace the ``**options`` of a command by one flag per declared option.
 
-    The command gets those that were given, by the names of their flags: ``encoder_preset="slow"``.
-    Bounds and choices are left to the check that presets go through as well.
+    The command gets only options that were given, by the names of their flags:
+    ``encoder_preset="slow"``. Bounds and choices are checked later, like those of presets.
     """
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]

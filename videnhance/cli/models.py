@@ -35,7 +35,7 @@ def _list(ctx: typer.Context) -> None:
 
 
 def whereabouts(model: str) -> str:
-    """Whether a model's weights are on this machine, and how they would come."""
+    """Whether a model's weights are installed, or else whether they can be downloaded."""
     from videnhance.inference import resolve, weights
 
     card = resolve(model)

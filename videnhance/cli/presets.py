@@ -12,9 +12,7 @@ from videnhance.core import UsageError
 
 
 def presets(
-    name: Annotated[
-        str | None, typer.Argument(help="Show this one, as the TOML file that it is.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the TOML file of this one.")] = None,
 ) -> None:
     """List the presets, or show one as a start for your own."""
     from videnhance.options import presets as known

@@ -15,12 +15,12 @@ from videnhance.stages.upscale import Upscale
 
 
 def aligned(rows: Iterable[tuple[str, str]]) -> list[str]:
-    """Lines of a name and what it stands for, one below the other."""
+    """One line for each name and its text, with the texts below each other."""
     return [f"{name + ':':<10} {text}" for name, text in rows]
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """What will be made, in full."""
+    """Describe a plan in full."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
     streams = [str(s) for s in plan.source.others if s.index not in job.dropped]
     options = " ".join(f"{k}={v}" for k, v in job.encoding.options.items())
@@ -44,7 +44,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def found_lines(plan: Plan) -> list[str]:
-    """What was decided by looking at the recording, and why: one line for each option."""
+    """One line for each option that was decided by looking at the recording, with the reason."""
     return [f"{name}: {text}" for name, text in plan.job.found.items()]
 
 
@@ -56,7 +56,7 @@ def _models(plan: Plan) -> str:
 
 
 def _temporal(plan: Plan) -> str:
-    """How frames use their neighbours."""
+    """Describe how frames use their neighbours."""
     for stage in plan.job.stages:
         if isinstance(stage, Upscale):
             aim = {"steady": f" {stage.steady_strength}", "reuse": f" {stage.reuse_quality:g} dB"}
@@ -65,7 +65,7 @@ def _temporal(plan: Plan) -> str:
 
 
 def plan_line(plan: Plan) -> str:
-    """What will be made, in one line."""
+    """Describe a plan in one line."""
     job, before, after = plan.job, plan.source.clip, plan.job.clip
     parts = [
         counted(plan.frames, "frame"),
@@ -100,7 +100,7 @@ def mebibytes(size: int) -> str:
 
 
 def report_table(report: VerificationReport) -> Table:
-    """Every check with whether it held."""
+    """Every check, and whether it held."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("check", no_wrap=True)
     table.add_column("")
@@ -131,7 +131,7 @@ def result_lines(result: Result) -> list[str]:
 
 
 def _noted(notes: Notes) -> Iterator[str]:
-    """In plain words what is known of a job's notes."""
+    """Describe the notes of a job in plain words."""
     counts, records = notes.counts, notes.records
     if counts.get("pixels"):
         share = 100 * counts.get("network_pixels", 0) / counts["pixels"]

@@ -13,7 +13,7 @@ def verify(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="The recording that was enhanced.")
     ],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What was made of it.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The enhanced file.")],
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")
@@ -21,7 +21,7 @@ def verify(
 ) -> None:
     """Decode both files and compare them: frames, times, streams, tags.
 
-    Ends with exit code 4 where a check fails.
+    Ends with exit code 4 if a check fails.
     """
     import dataclasses
     import json as json_format

@@ -1,4 +1,4 @@
-"""What a running job shows: a progress bar, plain lines, JSON lines, or nothing."""
+"""Show a running job as a progress bar, plain lines, JSON lines, or nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _JSON_SECONDS = 0.5
 
 
 def watcher(*, json: bool, quiet: bool, verbose: bool) -> Watcher:
-    """Who watches, given the flags and what standard error is."""
+    """Choose a watcher by the flags, and by whether standard error is a terminal."""
     if json:
         return JsonLines()
     if quiet:
@@ -46,7 +46,7 @@ def watcher(*, json: bool, quiet: bool, verbose: bool) -> Watcher:
 
 
 class Watcher:
-    """Listens to a job and says only how it failed; a context manager."""
+    """Listens to a job and prints only its failure; a context manager."""
 
     def __init__(self) -> None:
         self._last_words = threading.Lock()
@@ -58,16 +58,16 @@ class Watcher:
         self.close()
 
     def __call__(self, event: Event) -> None:
-        """Hear of an event."""
+        """Handle an event."""
 
     def previewed(self, preview: Preview) -> None:
-        """Hear of the outcome of a dry run."""
+        """Handle the outcome of a dry run."""
 
     def close(self) -> None:
-        """Take down what is drawn."""
+        """Remove anything drawn on the terminal."""
 
     def failed(self, message: str, exit_code: int) -> None:
-        """Tell the user why the command ends: once, whichever thread comes first."""
+        """Tell the user why the command ends, once: only the first thread's message counts."""
         if self._last_words.acquire(blocking=False):
             self.close()
             self.say_failure(message, exit_code)
@@ -85,7 +85,7 @@ class JsonLines(Watcher):
         self._due = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Print an event; progress only now and then, and at the end."""
+        """Print an event; progress at most every `_JSON_SECONDS`, and at the end."""
         if isinstance(event, Progressed):
             now = time.monotonic()
             if now < self._due and event.done < event.total:
@@ -141,7 +141,7 @@ def _values(event: Event) -> dict[str, Any]:
 
 
 class Lines(Watcher):
-    """Plain lines, a progress line now and then: for logs and pipes."""
+    """Prints plain lines for logs and pipes, with a progress line every `_LINE_SECONDS`."""
 
     def __init__(self, screen: Console, verbose: bool) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class Lines(Watcher):
         self._due = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Say what is worth a line."""
+        """Print lines for an event."""
         if isinstance(event, Planned):
             self.planned(event)
         elif isinstance(event, Phase):
@@ -164,11 +164,11 @@ class Lines(Watcher):
             self.finished(event.result)
 
     def line(self, text: str, style: str | None = None) -> None:
-        """Print one line, above the bar if there is one; long ones are not broken."""
+        """Print one line, above the bar if there is one; long lines are not wrapped."""
         self.screen.print(text, style=style, markup=False, soft_wrap=True)
 
     def planned(self, event: Planned) -> None:
-        """Say what will be made, and what there is already."""
+        """Print the plan, and how much of it earlier runs have made."""
         plan = event.plan
         brief = [plan_line(plan), *found_lines(plan)]
         for text in plan_lines(plan) if self.verbose else brief:
@@ -177,12 +177,12 @@ class Lines(Watcher):
             self.line(f"Going on: {event.resumed} of {event.plan.frames} frames are there already.")
 
     def phase(self, name: str) -> None:
-        """Say that a step begins."""
+        """Print that a step begins."""
         self._due = time.monotonic() + _LINE_SECONDS
         self.line(f"{_PHASES[name]} …")
 
     def progress(self, event: Progressed) -> None:
-        """Say how far the job is, every few seconds."""
+        """Print how far the job is, every `_LINE_SECONDS`."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + _LINE_SECONDS
@@ -230,7 +230,7 @@ class Bar(Lines):
         return self
 
     def close(self) -> None:
-        """Take the bar down."""
+        """Remove the bar."""
         self._bar.stop()
 
     def phase(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Plan, run, assemble and verify one recording: the five steps of every job."""
+"""The five steps of every job: plan, preflight, run, assemble, verify."""
 
 from videnhance.engine.chain import enhance_frames
 from videnhance.engine.enhance import enhance

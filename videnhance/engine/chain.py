@@ -1,4 +1,4 @@
-"""Frames through stages, without files: what the engine and people with frames of their own use."""
+"""Send frames through stages, without files. The engine and `enhance_frames` use this."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def chain(
 ) -> Iterator[Frame]:
     """Send frames through resolved stages, lazily.
 
-    With `borders` each stage is given the frames that it needs around the segment and no others,
-    so that it never sees what the stage in front had not made as in an uncut run.
+    With `borders`, each stage gets the frames that it needs around the segment and no others. So no
+    stage sees a frame that the stage before it could not make as in an uncut run.
     """
     cuts: list[int] = []
     if scanned(stages):
@@ -56,9 +56,9 @@ def chain(
 
 
 def _reported(frames: Iterator[Frame], rt: Runtime, cuts: list[int]) -> Iterator[Frame]:
-    """The same, with cuts and repeats told to the report; a stream's first frame is no cut.
+    """Pass frames on, and report cuts and repeats. A stream's first frame is not reported as a cut.
 
-    `cuts` gets the numbers of source frames that begin scenes.
+    `cuts` collects the numbers of source frames that begin scenes.
     """
     for number, frame in enumerate(frames):
         if frame.scene_start:
@@ -71,7 +71,7 @@ def _reported(frames: Iterator[Frame], rt: Runtime, cuts: list[int]) -> Iterator
 
 
 def _with_cuts(frames: Iterator[Frame], cuts: list[int]) -> Iterator[Frame]:
-    """Frames of a stage that drops or doubles some: the first of each scene begins it."""
+    """Move cuts to the first frame left of each scene, after a stage that drops or doubles some."""
     passed = 0
     for frame in frames:
         begins = False
@@ -92,9 +92,9 @@ def runtime(
     notes: Sink | None = None,
     threads: int | None = None,
 ) -> JobRuntime:
-    """What stages may ask of a job on that device; `tiles` are the sides by model.
+    """Build the runtime of a job on that device; `tiles` are the tile sides by model.
 
-    `threads` is how many may compute at once, all cores where None.
+    `threads` is how many threads may compute at once; None means all cores.
     """
 
     def load(model_id: str) -> Network:
@@ -117,15 +117,16 @@ def enhance_frames(
     notes: Sink | None = None,
     **options: Any,
 ) -> Iterator[Frame]:
-    """Enhance frames of one's own: the iterator underneath `enhance`, without files.
+    """Enhance your own frames: the iterator underneath `enhance`, without files.
 
     `frames` are `Frame(data, pts)`, with data float32 RGB of shape (3, H, W), 0..1; `clip`
     describes them; `options` are those of the stages. Frames come out in order, as many and with
-    the same pts as went in. `notes` takes what stages count and record, from any thread. Where an
-    option is decided by what is shown, the first frames are read at once and kept for their turn,
-    and `found` is given the option's name and one line with its value and the reason. Raises at
-    once what is wrong with the options, and UsageError for what is no such frame when its turn
-    comes.
+    the same pts as went in. `notes` receives what stages count and record, from any thread.
+
+    If an option depends on the picture, the first frames are read immediately and kept for their
+    turn, and `found` is called with the option's name and one line: its value and the reason.
+    Errors in the options are raised immediately. An item that is not a frame of this clip raises
+    UsageError when its turn comes.
     """
     chosen = select_device(device)
     tables = sort_options(options)
@@ -149,7 +150,7 @@ def enhance_frames(
 
 
 def _images(items: Iterable[object]) -> list[Image]:
-    """The pictures among them; what is no frame is refused when its turn comes."""
+    """The pictures of all items that are frames; `_checked` refuses the others in their turn."""
     return [item.data for item in items if isinstance(item, Frame)]
 
 

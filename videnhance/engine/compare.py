@@ -21,26 +21,26 @@ from videnhance.metrics import LEAST_SIDE
 
 _VMAF_PLACE = 2  # behind PSNR and SSIM
 _UNLIKE = 15.0
-"""PSNR in dB below which two recordings can hardly show the same; of two films it is 8 to 12."""
+"""PSNR in dB below which two recordings probably differ in content (unrelated films: 8 to 12)."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured; `comparison["psnr_y"].mean` is one figure of it."""
+    """The measures of one comparison: `comparison["psnr_y"].mean` is one of its figures."""
 
     output: str
     reference: str | None
     source: str | None
     width: int
-    """Of the output, as is `height`."""
+    """Width and `height` are those of the output, in pixels."""
     height: int
     frames: int
     """How many frames were compared."""
     baseline: str
-    """What the measures' baselines were measured on."""
+    """The recording that the baseline figures were measured on, in words."""
     measures: tuple[Measure, ...]
     warnings: tuple[str, ...]
-    """What makes the figures doubtful (other pictures, counts of frames, times), or is missing."""
+    """Reasons to doubt the figures (other pictures, frame counts or times), or missing measures."""
     times: NDArray[np.float64] = field(repr=False, compare=False)
     """When each compared frame of the output is shown, in seconds."""
 
@@ -63,15 +63,16 @@ def compare(
 ) -> Comparison:
     """Measure how faithful and how steady an output is.
 
-    `reference` is what the output should be, of the output's size; `source` what it was made
-    from, of any smaller size. At least one of them is needed. Fidelity (PSNR, SSIM, VMAF) is
-    measured against the reference, back-projection against the source, and steadiness along the
-    motion of the source or, without one, of the reference at half its size. Frames are paired by
-    their order, in memory that does not grow with the clip but for some figures per frame.
+    `reference` is what the output should look like, in the output's size. `source` is what it was
+    made from, in the output's size or smaller. At least one of them is needed. Fidelity (PSNR,
+    SSIM, VMAF) is measured against the reference, and back-projection against the source.
+    Steadiness is measured along the motion of the source or, without one, of the reference at half
+    its size. Frames are paired by their order. Memory grows with the clip only by some figures per
+    frame.
 
-    VMAF is taken where an ffmpeg program with libvmaf is found, unless `vmaf` is False. `stop` is
-    called often and may raise; `progress` hears of frames done and expected. Raises UsageError
-    for files that do not belong together and InputError for files that cannot be read.
+    VMAF is measured if an ffmpeg program with libvmaf is found, unless `vmaf` is False. `stop` is
+    called often and may raise; `progress` is called with the frames done and expected. Raises
+    UsageError for files that do not belong together and InputError for files that cannot be read.
     """
     if reference is None and source is None:
         raise UsageError("Nothing to compare with: name a reference, a source (--source), or both.")
@@ -112,7 +113,7 @@ def _judged(
     stop: Callable[[], None],
     progress: Callable[[int, int], None],
 ) -> _Pairing:
-    """Decode all recordings once, in step, and show their frames to the judge."""
+    """Decode all recordings once, in step, and pass their frames to the judge."""
     scale = LumaScale.of(infos.get("reference", infos["output"]).clip)
     with ExitStack() as stack:
         readers = {
@@ -130,19 +131,19 @@ def _judged(
 
 
 def _unlike(measures: list[Measure]) -> Iterator[str]:
-    """Doubts whether the recordings belong together."""
+    """Warn if the recordings probably do not belong together."""
     measured_against = {"psnr_y": "reference", "back_projection": "source"}
     for measure in measures:
         role = measured_against.get(measure.name)
         if role and measure.mean < _UNLIKE:
             yield (
-                f"The output hardly looks like the {role} ({measure.mean:.1f} dB): see whether "
+                f"The output hardly looks like the {role} ({measure.mean:.1f} dB): check that "
                 "they belong together."
             )
 
 
 def _check_sizes(infos: dict[str, SourceInfo]) -> None:
-    """Refuse pictures that cannot be laid over each other."""
+    """Raise UsageError if the sizes of the pictures do not allow a comparison."""
     clips = {role: info.clip for role, info in infos.items()}
     names = {role: f"{infos[role].path} ({c.width}x{c.height})" for role, c in clips.items()}
     for role, clip in clips.items():
@@ -167,7 +168,7 @@ def _check_sizes(infos: dict[str, SourceInfo]) -> None:
 
 
 class _Pairing:
-    """Goes through recordings in step, frame by frame, and notices where they part."""
+    """Pairs the frames of recordings by their order, and notes where their times diverge."""
 
     def __init__(self, readers: dict[str, LumaReader]) -> None:
         self._readers = readers
@@ -175,7 +176,7 @@ class _Pairing:
         self.times: list[float] = []
         self._first: dict[str, float] = {}
         self._parted: dict[str, int] = {}
-        """Where the times of a recording part from the output's for the first time."""
+        """By recording, the first frame whose time differs from the output's."""
 
     def __iter__(self) -> Iterator[dict[str, LumaFrame]]:
         row: tuple[LumaFrame | None, ...]
@@ -183,7 +184,7 @@ class _Pairing:
             frames = {r: f for r, f in zip(self._readers, row, strict=True) if f is not None}
             for role in frames:
                 self.counts[role] += 1
-            # Where one has ended, the others are read on only to be counted.
+            # After one recording has ended, the others are read only to count their frames.
             if len(frames) == len(self._readers):
                 self._note(frames)
                 yield frames
@@ -197,7 +198,7 @@ class _Pairing:
         self.times.append(frames["output"].time)
 
     def warnings(self) -> Iterator[str]:
-        """What the recordings' decode errors, counts and times give cause to doubt."""
+        """Warn of decode errors, and of frame counts and times that differ."""
         for role, reader in self._readers.items():
             if reader.decode_errors:
                 lost = reader.decode_errors
@@ -212,6 +213,6 @@ class _Pairing:
         for role, frame in self._parted.items():
             yield (
                 f"From frame {frame} on (at {self.times[frame]:.3f} s) the {role} shows its frames "
-                "at other times than the output: frames may be missing, and pairs not belong "
-                "together."
+                "at other times than the output: frames may be missing, and the compared frames "
+                "may not belong together."
             )

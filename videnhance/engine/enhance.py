@@ -1,4 +1,4 @@
-"""Run a job from beginning to end: plan → segments → run → assemble → verify."""
+"""Run a job from beginning to end: plan → preflight → run → assemble → verify."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def enhance(
     """Enhance one recording and verify the output against it.
 
     `source` is a file, a URL, or "-" for standard input. `options` are those of the stages and of
-    the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `threads` are those
-    that compute at once, all cores where None; `memory` is how many GiB the job plans with, half
-    of the free ones where None. `listener` hears of progress on the calling thread, of warnings on
-    any. A run that was stopped or killed goes on where it was when called again with the same
+    the encoder, as `videnhance enhance --help` lists them (`scale=2, crf=18`). `threads` is how
+    many threads compute at once (None: all cores). `memory` is the memory in GiB that the job plans
+    with (None: half of the free memory). `listener` gets progress on the calling thread, and
+    warnings on any thread. To resume a run that was stopped or killed, call again with the same
     arguments.
 
     Raises the subclass of VidenhanceError that fits: UsageError, InputError, VerificationError,
@@ -87,7 +87,7 @@ def enhance(
 
 @dataclass(frozen=True)
 class _Made:
-    """All segments of a job in their order, and what this run did for them."""
+    """All segments of a job in order, and figures of this run's work on them."""
 
     segments: list[FinishedSegment]
     computed: int
@@ -108,14 +108,14 @@ class _Run:
         self.stop = stop
 
     def execute(self, began: float) -> Result:
-        """Make what is missing, put it together, verify it, and give it its name."""
+        """Make the missing segments, assemble and verify the output, and give it its name."""
         for message in self.plan.warnings:
             self.tell.warn(message)
         job, differences = self.work.adopt(self.plan.job, self.request.overwrite)
         if job.tiles != self.plan.job.tiles:
             self.tell.warn(
                 "The work goes on with the tiles it was begun with, whatever memory is given now; "
-                "--overwrite begins afresh."
+                f"delete {self.work.path} to begin afresh."
             )
         self.plan = replace(self.plan, job=job)
         if differences:
@@ -156,7 +156,7 @@ class _Run:
         )
 
     def _finished(self) -> dict[int, FinishedSegment]:
-        """What earlier runs finished, by segment number."""
+        """Segments that earlier runs finished, by number."""
         found = ((s.index, self.work.finished(s.index)) for s in self.plan.job.segments)
         return {index: segment for index, segment in found if segment is not None}
 
@@ -213,7 +213,7 @@ class _Run:
             self.tell.warn(
                 "The streams beside the video are damaged: "
                 f"{lost.broken_packets} broken packets skipped, "
-                f"{lost.retimed} placed behind the one before, having no usable timestamp."
+                f"{lost.retimed} without a usable timestamp placed behind the one before."
             )
 
     def _verify(self, declaration: Declaration) -> VerificationReport:
@@ -229,7 +229,7 @@ class _Run:
                 aside=lambda frames: Producer(frames, 2, "verify", Meter(), self.stop),
             )
         except InputError as exc:
-            # The source was read before; what cannot be read is what was just written.
+            # The source could be read before, so it must be the new file that cannot be read.
             raise ResourceError(
                 f"The finished file cannot be read back ({exc}) The disk may be full or failing: "
                 "free some space and run the same command again, it goes on where it stopped."
@@ -251,7 +251,7 @@ class _Run:
 def _declaration(
     job: Job, waived: Sequence[str], segments: Sequence[FinishedSegment]
 ) -> Declaration:
-    """What the output will be to its source."""
+    """The declaration that the output will carry."""
     times: list[int] = []
     outputs: list[tuple[int, int]] = []
     for segment in segments:
@@ -271,7 +271,7 @@ def _decode_errors(segments: Sequence[FinishedSegment]) -> DecodeErrors:
 
 
 def _spooled(source: str, work: WorkFolder) -> str:
-    """A pipe's content as a file: audio and verification need it again after the pictures."""
+    """Copy a pipe to a file, since audio and verification read it again after the pictures."""
     name = "Standard input" if source == "-" else source
     if source == "-" and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Standard input is a terminal; pipe a recording into it.")

@@ -1,4 +1,4 @@
-"""What a running job tells whoever watches it."""
+"""The events that a running job sends to its listener."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from videnhance.engine.result import Result
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan stands; `resumed` frames are there already from an earlier run."""
+    """The job is planned; an earlier run has already made `resumed` of its frames."""
 
     plan: Plan
     resumed: int
@@ -26,13 +26,13 @@ class Phase:
 
 @dataclass(frozen=True)
 class Progress:
-    """Frames done so far, of how many expected, and how fast this run makes them."""
+    """Frames done so far, frames expected in all, and the speed of this run."""
 
     done: int
     total: int
     fps: float
     eta: float | None
-    """Seconds that the remaining frames will take; None before it can be told."""
+    """Estimated seconds for the remaining frames; None before there is an estimate."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The measures of one comparison, taken frame by frame and summed up."""
+"""Take the measures of one comparison frame by frame, and summarise them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def _same(value: float) -> float:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a measure is named for people, and how its figures are summed up and judged."""
+    """A measure's title and unit, which values are better, and how its figures are converted."""
 
     title: str
     better: str
     unit: str = ""
     final: Callable[[float], float] = _same
-    """Turns a figure, or a mean of figures, into what is shown."""
+    """Converts a figure, or a mean of figures, into the value that is shown."""
 
 
 KINDS = {
@@ -56,29 +56,29 @@ KINDS = {
     "luminance_flicker": _Kind("luminance flicker", "lower"),
     "gradient_energy": _Kind("gradient energy", ""),
 }
-"""Every measure, in the order of tables."""
+"""Every measure, in the order in which tables list them."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure over a clip. Where there was nothing to measure, its figures are nan.
+    """One measure over a clip. Its figures are nan where there was nothing to measure.
 
-    PSNR is that of the mean squared error, in a clip as in a frame; other means are plain.
+    A clip's PSNR is that of its mean squared error; the means of other measures are arithmetic.
     """
 
     name: str
     title: str
     unit: str
     better: str
-    """"higher", "lower", or nothing, for what measures no quality."""
+    """Which values are better: "higher", "lower", or "" if the measure is not one of quality."""
     mean: float
     worst: float
-    """The least favourable frame's figure; the lowest one for what measures no quality."""
+    """The figure of the worst frame; the lowest figure if the measure is not one of quality."""
     worst_frame: int | None
     worst_time: float | None
-    """Seconds."""
+    """When the worst frame is shown, in seconds."""
     baseline: float | None
-    """The mean of the same on the baseline, where that means something."""
+    """The mean of the same measure on the baseline; None if it is not measured there."""
     values: NDArray[np.float64] = field(repr=False, compare=False)
     """One figure per compared frame; nan where a frame has none."""
 
@@ -90,7 +90,7 @@ class Measure:
         times: NDArray[np.float64],
         baseline: NDArray[np.float64] | None = None,
     ) -> Measure:
-        """Sum up figures per frame, as they are averaged."""
+        """Summarise figures per frame, in the form in which they are averaged."""
         kind = KINDS[name]
         values = np.array([kind.final(v) for v in figures], np.float64)
         worst = None
@@ -145,7 +145,7 @@ class Judge:
         _append(self._baselines, self._baseline.add(baseline, motion, source))
 
     def measures(self, times: NDArray[np.float64]) -> Iterator[Measure]:
-        """Everything measured, in the order of tables; `times` are the frames' seconds."""
+        """Every measure taken, in the order of `KINDS`; `times` are those of the frames, in s."""
         for name in KINDS:
             if name in self._figures:
                 baseline = self._baselines.get(name)
@@ -158,7 +158,7 @@ class Judge:
 
 
 class _Steadiness:
-    """The measures that need no reference, which are taken of the baseline as well."""
+    """The measures that need no reference. They are taken on the baseline as well."""
 
     def __init__(self) -> None:
         self._warp, self._static = WarpError(), StaticFlicker()
@@ -177,7 +177,7 @@ class _Steadiness:
 
 
 def _append(series: dict[str, array[float]], figures: _Figures) -> None:
-    """Add a frame's figures; one that comes late is put where it belongs."""
+    """Append a frame's figures; a figure that comes late goes to the frame it belongs to."""
     for name, figure in figures.items():
         values = series.setdefault(name, array("d"))
         late = LuminanceFlicker.latency if name == "luminance_flicker" else 0
@@ -187,6 +187,6 @@ def _append(series: dict[str, array[float]], figures: _Figures) -> None:
 
 
 def _halved(luma: _Luma) -> _Luma:
-    """Half the size: there motion is surer to be found, and that is all that is looked for."""
+    """Halve the size. It serves only to find motion, which is more reliable at half the size."""
     height, width = (max(LEAST_SIDE, side // 2) for side in luma.shape)
     return np.asarray(resize(luma[None], height, width)[0])

@@ -1,4 +1,4 @@
-"""Show frames of a recording to stages whose options depend on what is shown."""
+"""Show frames of a recording to stages whose options depend on the picture."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from videnhance.core import Image
 T = TypeVar("T")
 
 FRAMES = 5
-"""How many frames are shown: a majority of them outvotes two titles or fades."""
+"""How many frames a look has. With five, a majority vote tolerates two titles or fades."""
 
 
 class LazyLook:
-    """A look whose frames are decoded when first asked for, and kept for the next to ask."""
+    """A look that decodes its frames when they are first asked for, and then keeps them."""
 
     def __init__(self, decode: Callable[[], Sequence[Image]] = tuple) -> None:
         self._decode = decode
         self.reasons: dict[str, str] = {}
-        """What was decided, and why, by option."""
+        """By option, one line: the value that was decided, and the reason."""
 
     @cached_property
     def frames(self) -> tuple[Image, ...]:
@@ -34,9 +34,9 @@ class LazyLook:
 
 
 class Peeked(Generic[T]):
-    """An iterator whose next items can be seen before their turn; none is lost.
+    """An iterator whose next items can be seen before their turn, without losing any.
 
-    An error raised while items are read ahead is raised again when its turn comes.
+    An error raised while reading ahead is kept, and raised when its turn comes.
     """
 
     def __init__(self, items: Iterator[T]) -> None:

@@ -1,4 +1,4 @@
-"""What stages note of the frames they make: totals and lists for the report."""
+"""The notes that stages take on frames for the report: totals and lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 Record = tuple[tuple[int, float], ...]
-"""Times, in ticks of the job's time base, and values, in the order of the times."""
+"""Pairs of a time in ticks of the job's time base and a value, in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Notes:
 
     @classmethod
     def joined(cls, parts: Iterable[Notes]) -> Self:
-        """Of several segments, in their order; the same however these came about."""
+        """Join the notes of several segments, given in order, whichever run made them."""
         counts: dict[str, list[float]] = {}
         records: dict[str, list[tuple[int, float]]] = {}
         for part in parts:
@@ -36,12 +36,12 @@ class Notes:
         )
 
     def saved(self) -> dict[str, Any]:
-        """As values for JSON, from which `restored` makes the same notes."""
+        """Return the notes as values for JSON; `restored` reads them back."""
         return {"counts": dict(self.counts), "records": dict(self.records)}
 
     @classmethod
     def restored(cls, values: Mapping[str, Any]) -> Self:
-        """Raises KeyError, TypeError or ValueError for what `saved` did not give."""
+        """Read back the values of `saved`. Others raise KeyError, TypeError or ValueError."""
         counts = {str(name): float(amount) for name, amount in values["counts"].items()}
         records = {
             str(name): tuple((int(pts), float(value)) for pts, value in record)
@@ -50,9 +50,9 @@ class Notes:
         return cls(counts, records)
 
     def report(self, time_base: Fraction) -> dict[str, Any]:
-        """Counts as numbers, records as lists of a time in seconds and a value.
+        """Values for the report: counts are numbers, records are lists of times and values.
 
-        A value that is not finite, which JSON cannot hold, is None.
+        Times are in seconds. A value that is not finite is None, since JSON cannot hold it.
         """
         return {
             **{
@@ -73,9 +73,9 @@ class Notes:
 
 
 class Notebook:
-    """Collects the notes of one segment after the other, from any thread.
+    """Collects notes from any thread, one segment after the other.
 
-    What `take` gives does not depend on the order in which threads came.
+    The result of `take` does not depend on the order in which threads called.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Notebook:
             notes.setdefault(name, []).append((pts, float(value)))
 
     def take(self, inside: Callable[[int], bool]) -> Notes:
-        """What was noted since the last call, of frames whose pts is `inside`."""
+        """Return the notes since the last call on frames whose pts is `inside`; drop the others."""
         with self._lock:
             counts, records = self._counts, self._records
             self._counts, self._records = {}, {}

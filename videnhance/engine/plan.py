@@ -1,4 +1,4 @@
-"""Decide everything before work begins: what is read, what is made, and whether it can be kept."""
+"""Plan a job: resolve every option, and check source, weights, container and memory."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from videnhance.media.sample import sample_frames
 from videnhance.media.source import SourceInfo, is_url, probe
 from videnhance.media.timeline import Timeline, read_timeline
 
-_FRAMES_IN_FLIGHT = 12  # in queues and in work, generously
-_MOST_AHEAD = 12  # of those seen ahead, as many may be finished before one in front of them
+_FRAMES_IN_FLIGHT = 12  # generous estimate of the frames in queues and in work
+_MOST_AHEAD = 12  # at most so many finished frames wait for an earlier one, if stages look ahead
 _BYTES_PER_PIXEL = 3 * 4
 _SEGMENT_OPERATIONS = 10**14
-"""Multiplications of a segment, on a CPU: half an hour where 5·10^10 take a second, as on two cores
-without AVX-512. The number depends on the job alone, so that every machine cuts alike."""
+"""Limit on a segment's multiplications on a CPU: half an hour at 5·10^10 a second, the speed of two
+cores without AVX-512. It is a constant, so that every machine cuts a job into the same segments."""
 _FEWEST_FRAMES = 12
-"""Of a segment: shorter ones would leave reuse nothing to carry."""
+"""A segment's limit is never below so many frames: shorter ones leave little to reuse."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A job that can be run, with what was learned of its source on the way."""
+    """A job that is ready to run, and what planning found out about its source."""
 
     job: Job
     source: SourceInfo
     timeline: Timeline
     device: Device
     frames: int
-    """Frames to expect in the output: a hint."""
+    """Estimated number of frames in the output."""
     warnings: tuple[str, ...]
 
     @property
     def enhanced(self) -> int:
-        """Frames that the stages make, those around segments included: a hint."""
+        """Estimated number of frames that the stages make, prerolls and postrolls included."""
         first = windows(self.job.stages)[0]
         around = (len(self.timeline.segments) - 1) * (first.preroll + first.postroll)
         return self.frames + math.ceil(around * self.frames / max(self.timeline.frames, 1))
@@ -141,7 +141,7 @@ def make_plan(
 
 
 def _check_memory(clip: ClipInfo, ahead: int, resources: Resources) -> None:
-    """Raise ResourceError where the output's frames alone take more than the job may."""
+    """Raise ResourceError if the output's frames alone take more memory than the job may."""
     held = _FRAMES_IN_FLIGHT + min(ahead, _MOST_AHEAD)
     need = clip.width * clip.height * _BYTES_PER_PIXEL * held
     if need > resources.memory:
@@ -153,7 +153,7 @@ def _check_memory(clip: ClipInfo, ahead: int, resources: Resources) -> None:
 
 
 def _check_closeness(closest: Fraction, output: Path, muxer: str) -> None:
-    """Raise UsageError where Matroska's milliseconds cannot tell two frames apart."""
+    """Raise UsageError if Matroska's milliseconds cannot tell two frames apart."""
     if muxer in MATROSKA_MUXERS and closest * 1000 < 1:
         raise UsageError(
             f"Frames of this output lie {float(closest) * 1000:.3f} ms apart, closer than "
@@ -162,7 +162,10 @@ def _check_closeness(closest: Fraction, output: Path, muxer: str) -> None:
 
 
 def _most_frames(device: Device, resolved: ResolvedStages) -> int | None:
-    """Frames that a segment may have, so that a cut-off run loses some minutes and not hours."""
+    """The most frames that a segment may have, None for no limit of its own.
+
+    The limit lets an interrupted run lose minutes of work, not hours.
+    """
     if device.kind != "cpu" or not resolved.operations:
         return None
     return max(_FEWEST_FRAMES, _SEGMENT_OPERATIONS // resolved.operations)

@@ -17,10 +17,10 @@ from videnhance.media.verify import MAY_BE_WAIVED, Check, preflight_faults
 
 
 def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[Check, ...]:
-    """Put one plainly enlarged frame and all streams' beginnings into the output's container.
+    """Put one plainly enlarged frame and every stream's beginning into the output's container.
 
-    Returns the checks that the output will fail and that the user waived. Raises UsageError
-    naming the others, or what encoder and muxer refuse.
+    Returns the checks that the output will fail and that the user waived. Raises UsageError if it
+    will fail others, or if the encoder or the muxer refuses.
     """
     job, path = plan.job, work.segment_file(0)
     with Decoder(plan.source, plan.timeline, job.ticks) as decoder:
@@ -49,7 +49,7 @@ def preflight(plan: Plan, work: WorkFolder, stop: Callable[[], None]) -> tuple[C
         what = "; ".join(f"{check.name}: {check.detail}" for check in refused)
         remedy = "choose another container or --codec"
         if all(check.name in MAY_BE_WAIVED for check in refused):
-            remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to let it be lost"
+            remedy = "write Matroska (.mkv) instead, or give --drop-unsupported to accept the loss"
         raise UsageError(
             f"{work.preflight.suffix} with {job.encoding.encoder} cannot keep everything "
             f"({what}); {remedy}."

@@ -1,4 +1,4 @@
-"""Try a job out: its plan, the space it needs and the time it will take, without making it."""
+"""Preview a job: its plan, and estimates of the time and disk space that it needs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from videnhance.pipeline import Consumer, Meter, Stop, Workers
 
 _FRAMES = 12
 _TRIAL = 64
-"""Side of the frames that have everything compiled."""
+"""Side in pixels of the frames that are made only to have everything compiled."""
 _SECONDS = 30.0
-"""Enough is known after so long, if not all frames are still on their way."""
+"""Measuring ends after so many seconds, if at least `_FRAMES` frames have come out."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A plan, and estimates from the `measured` first frames."""
+    """A plan, and estimates from the first `measured` frames."""
 
     plan: Plan
     measured: int
     seconds_per_frame: float
     space_needed: int
-    """Bytes: the segments and the output are there at once for a moment."""
+    """Bytes on disk. The segments and the output exist at the same time for a moment."""
     space_free: int
 
     @property
@@ -105,10 +105,10 @@ def preview(
 def _measure(
     plan: Plan, threads: int, stop: Stop, warn: Callable[[str], None]
 ) -> tuple[int, float, int]:
-    """Frames made, seconds for each, and bytes of all of them encoded."""
+    """Return the number of frames made, seconds per frame, and bytes of all frames encoded."""
     job, meter = plan.job, Meter()
-    # Stages that look ahead work on many frames before one comes out, so that all who were begun
-    # must be waited for; a few more are no matter beside.
+    # A stage that looks ahead works on many frames before the first comes out. Measure them all:
+    # otherwise the time spent on them would be charged to the few that have come out.
     count = _FRAMES + most_ahead(job.stages)
     with tempfile.TemporaryDirectory(prefix="videnhance-") as folder:
         path = Path(folder, "sample.mkv")
@@ -135,7 +135,7 @@ def _measure(
 
 
 def _load_models(plan: Plan, rt: Runtime) -> None:
-    """So that loading is not measured."""
+    """Load the networks now, so that loading is not measured."""
     clip = plan.source.clip
     for stage in plan.job.stages:
         for model in stage.models(clip):

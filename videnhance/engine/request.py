@@ -1,4 +1,4 @@
-"""What `enhance` and `preview` are asked for, checked the same way."""
+"""The arguments of `enhance` and `preview`, checked the same way, and their listener."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Listener = Callable[[Event], None]
 
 
 class Teller:
-    """Hands events on to a listener, each warning once, and remembers the warnings."""
+    """Forwards events to a listener, each warning only once, and keeps all warnings."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.warnings: list[str] = []
 
     def __call__(self, event: Event) -> None:
-        """Hear of an event; from any thread."""
+        """Forward an event; any thread may call this."""
         if isinstance(event, Warned):
             if event.message in self.warnings:
                 return
@@ -32,18 +32,18 @@ class Teller:
         self._listener(event)
 
     def warn(self, message: str) -> None:
-        """Tell the user something."""
+        """Send a warning to the listener."""
         self(Warned(message))
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
-        """Hear of a download's progress; it is told once per file."""
+        """Announce a download, once per file."""
         size = f" ({total >> 20} MiB)" if total else ""
         self.warn(f"Downloading the weights {name}{size}.")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A recording to enhance, and how."""
+    """A recording to enhance, and how to enhance it."""
 
     source: str
     output: Path
@@ -76,7 +76,7 @@ class Request:
         )
 
     def plan(self, path: str, teller: Teller, stop: Stop) -> Plan:
-        """Plan the job of a source that lies at `path`; see `make_plan`."""
+        """Plan the job for the source at `path`; see `make_plan`."""
         return make_plan(
             path,
             self.output,

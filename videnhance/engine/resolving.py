@@ -1,4 +1,4 @@
-"""Decide what the stages left open, and see to the networks they need."""
+"""Resolve the options of all stages, and provide the networks that they need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from videnhance.options import refuse_ignored
 Downloading = Callable[[str, int, int | None], None]
 
 _SCALE_OF_FILES = 2
-"""Assumed of a weight file that runs more than once; it is not opened before the job runs."""
+"""Scale assumed for a weight file without a card, which is not opened before the job runs."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class ResolvedStages:
     clip: ClipInfo
     """What comes out of the last stage."""
     ticks: int
-    """How many ticks of the job's time base make one of the source's."""
+    """Ticks of the job's time base per tick of the source's."""
     ratio: Fraction
-    """Frames that come out for each of the source's."""
+    """Output frames per source frame."""
     models: dict[str, dict[str, str]]
     """The sha256 of every weight file, by model and file name."""
     operations: int
-    """Multiplications that one frame takes, if every network sees all of it."""
+    """Multiplications per frame, if every network sees the whole frame."""
     tiles: dict[str, int]
-    """Sides of the tiles that fit into the memory free now; none for whole frames."""
+    """By model, the side of the tiles that fit into memory; no entry if whole frames fit."""
     found: dict[str, str]
-    """What was decided by looking at the recording, and why, by option."""
+    """By option, what was decided by looking at the recording, and why."""
 
 
 def resolve_stages(
@@ -50,7 +50,7 @@ def resolve_stages(
     look: LazyLook,
     downloading: Downloading | None = None,
 ) -> ResolvedStages:
-    """Resolve what was asked for, for a clip on a device; missing weights are downloaded.
+    """Resolve the user's settings for a clip and a device, and download missing weights.
 
     Stages with nothing to do are left out. `look` shows frames of the recording to stages that ask
     for them. Raises UsageError, InputError or ResourceError.
@@ -83,8 +83,10 @@ def resolve_stages(
 
 
 def _largest_input(model: str, clip: ClipInfo, after: ClipInfo) -> tuple[int, int]:
-    """Width and height of the largest image a network sees: the last pass of several ends at
-    the output's size."""
+    """Width and height of the largest image that a network sees.
+
+    If it runs in several passes, the last one ends at the output's size.
+    """
     scale = _SCALE_OF_FILES if is_path(model) else cards.resolve(model).scale
     return (
         max(clip.width, math.ceil(after.width / scale)),

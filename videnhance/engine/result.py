@@ -1,4 +1,4 @@
-"""What a finished job gives back, and its report as plain values."""
+"""The result of a finished job, and its report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from videnhance.media.verify import VerificationReport
 
 @dataclass(frozen=True)
 class Result:
-    """A verified output and how it came about.
+    """A verified output, and figures of the run that finished it.
 
-    `seconds` is the wall time of this run; `frames` are all frames of the output, `computed`
-    those of them that this run made. `busy` is the share of the run that each step worked, 0..1.
+    `seconds` is the wall time of this run, `run_seconds` the part in which frames were made.
+    `frames` counts all frames of the output, `computed` those that this run made. `busy` is the
+    fraction of `run_seconds` in which each step worked, 0..1.
     """
 
     output: Path
@@ -32,12 +33,12 @@ class Result:
     busy: dict[str, float]
     decode_errors: DecodeErrors
     notes: Notes
-    """What the stages noted, of all segments, whichever run made them."""
+    """The stages' notes on all segments, whichever run made them."""
     warnings: tuple[str, ...]
 
     @property
     def fps(self) -> float:
-        """Frames made per second while frames were being made."""
+        """Frames per second, over `run_seconds`."""
         return self.computed / self.run_seconds if self.run_seconds else 0.0
 
     @property
@@ -46,7 +47,7 @@ class Result:
         return max(self.busy, key=lambda name: self.busy[name]) if self.busy else None
 
     def report(self) -> dict[str, Any]:
-        """Everything as values for JSON."""
+        """The report, as values for JSON."""
         return {
             "output": str(self.output),
             "frames": self.frames,

@@ -27,20 +27,20 @@ from videnhance.pipeline import Consumer, Meter, Producer, Stop, Workers
 
 _DECODED_AHEAD = 4
 _ENCODED_BEHIND = 4
-_SPEED_WINDOW = 30.0  # seconds over which the speed for the ETA is taken
+_SPEED_WINDOW = 30.0  # seconds over which the speed for the ETA is averaged
 
 
 def run_segment(
     job: Job, index: int, folder: Path, resources: Resources, session: Session | None = None
 ) -> FinishedSegment:
-    """Make one segment of a job in its work folder; what is there already is made anew.
+    """Make one segment of a job in its work folder, even if it is there already.
 
-    It depends on nothing but its arguments and the source, and any process may call it, for the
-    bytes are the same wherever it runs. A `session` of the same job saves opening the source and
-    loading the networks again, and hears of progress; without one nothing is kept open.
+    The result depends only on the arguments and the source: the bytes are the same in whichever
+    process it runs. A `session` of the same job saves opening the source and loading the networks
+    again, and reports progress. Without one, everything is closed at the end.
 
-    Raises InputError where the source cannot be read or is not the job's any more, ResourceError
-    where memory or disk ran out, and Interrupted when the session was stopped.
+    Raises InputError if the source cannot be read or has changed since the job was planned,
+    ResourceError if memory or disk space runs out, and Interrupted if the session was stopped.
     """
     if session is None:
         with Session.of(job, resources) as own:
@@ -49,9 +49,9 @@ def run_segment(
 
 
 class Session:
-    """What segments of one job share in a process: the open source, networks and threads.
+    """The open source, networks and threads that the segments of a job share in one process.
 
-    A context manager. While it is open OpenCV keeps to one thread to a call.
+    A context manager. While it is open, OpenCV uses one thread per call.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Session:
 
     @classmethod
     def of(cls, job: Job, resources: Resources) -> Self:
-        """Open the source of a job. Raises InputError where it is not what it was."""
+        """Open the source of a job. Raises InputError if it has changed since the planning."""
         source = probe(job.source)
         timeline = read_timeline(source, whole_window(job.stages).preroll)
         if timeline.fingerprint != job.fingerprint:
@@ -102,13 +102,13 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         if not self.stop.requested:
-            # Closing a file that an abandoned thread is reading crashes FFmpeg.
+            # Not after a stop: closing a file that an abandoned thread still reads crashes FFmpeg.
             self._stack.enter_context(self._decoder)
         self._stack.__exit__(kind, value, traceback)
 
     @property
     def clip(self) -> ClipInfo:
-        """What goes into the first stage."""
+        """The clip that enters the first stage."""
         return self.job.entering(self.source.clip)
 
     def make(self, index: int, work: WorkFolder) -> FinishedSegment:
@@ -150,7 +150,7 @@ class _Output:
         self._job = session.job
         self._path = work.segment_file(index)
         self.encoder: SegmentEncoder | None = None
-        """None where no frame came."""
+        """None as long as no frame has come."""
         self._complete = False
 
     def write(self, frame: Frame | None) -> None:
@@ -173,10 +173,10 @@ class _Output:
 
 
 class Speedometer:
-    """Frames per second of late, and what that means for the rest.
+    """Measures the recent frames per second, and estimates the remaining time from them.
 
-    Counted from the first frame on: loading networks, or compiling what runs them, once, says
-    nothing about the others.
+    Counting begins at the first frame, so that loading and compiling networks, which happens only
+    once, does not distort the estimate.
     """
 
     def __init__(self, total: int, before: int) -> None:
@@ -187,7 +187,7 @@ class Speedometer:
         self._marks: list[tuple[float, int]] = []
 
     def count(self) -> Progress:
-        """One more frame is made: what is known now."""
+        """Count one more frame, and return the progress."""
         self.made += 1
         now, done = time.monotonic(), self._before + self.made
         self._marks.append((now, done))

@@ -1,4 +1,4 @@
-"""VMAF, measured by an ffmpeg program that has it."""
+"""Measure VMAF with an ffmpeg program that includes libvmaf."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LOG = "vmaf.json"
 
 
 class VmafError(VidenhanceError):
-    """VMAF could not be measured; everything else can."""
+    """VMAF could not be measured; other measures are not affected."""
 
 
 def find_program() -> str | None:
-    """An ffmpeg with the filter libvmaf: that on the PATH, else that of imageio-ffmpeg, or None."""
+    """Find an ffmpeg with libvmaf: the one on the PATH, else imageio-ffmpeg's, else None."""
     return next((program for program in _programs() if _has_vmaf(program)), None)
 
 
@@ -56,8 +56,8 @@ def vmaf_scores(
 ) -> NDArray[np.float64]:
     """VMAF (0..100, the model vmaf_v0.6.1) of each of the first `frames` frames.
 
-    Frames are paired by their order, which the filter's own pairing by time would not do. `stop`
-    is called often and may raise. Raises VmafError where no program has it, or where it fails.
+    Frames are paired by their order, not by their times as the filter itself would do. `stop` is
+    called often and may raise. Raises VmafError if no program has libvmaf, or if it fails.
     """
     program = find_program()
     if program is None:
@@ -86,12 +86,12 @@ def vmaf_scores(
             raise VmafError(
                 f"VMAF was not measured: the figures of {program} cannot be read ({exc})."
             ) from exc
-    # The program may refuse a damaged frame that is shown here; what is missing has no figure.
+    # ffmpeg may refuse a damaged frame that our own decoder shows: a missing score becomes nan.
     return np.array(found + [np.nan] * (frames - len(found)), np.float64)
 
 
 def _run(command: list[str], folder: Path, stop: Callable[[], None]) -> None:
-    """Run the program in a folder of its own, ended when `stop` raises."""
+    """Run the program in `folder`, and kill it when `stop` raises."""
     with (folder / "errors").open("w+b") as errors:
         child = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors

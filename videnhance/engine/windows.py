@@ -1,4 +1,4 @@
-"""How many frames around a segment each stage must see, and what is trimmed behind it."""
+"""Find out which frames around a segment each stage must see, and drop all others."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from videnhance.temporal.scenes import LONGEST_FLASH, SCAN_PREROLL
 
 @dataclass(frozen=True)
 class Window:
-    """Source frames before and behind a segment."""
+    """Numbers of source frames before and behind a segment."""
 
     preroll: int = 0
     postroll: int = 0
 
 
 def windows(stages: Sequence[Stage]) -> tuple[Window, ...]:
-    """What goes into each stage of a segment, and last what leaves the last one: nothing more.
+    """The window of frames that enters each stage, and last an empty one, that of the output.
 
-    Each stage gets its own preroll and postroll, and what those behind it need of its output.
+    A stage's window holds its own preroll and postroll, and those of the stages behind it.
     """
     rates = [Fraction(1)]
     for stage in stages:
@@ -41,7 +41,7 @@ def windows(stages: Sequence[Stage]) -> tuple[Window, ...]:
 
 
 def whole_window(stages: Sequence[Stage]) -> Window:
-    """What must be decoded around a segment, with what finding cuts and noise needs."""
+    """The window that must be decoded: that of the first stage, and what the scan needs."""
     first = windows(stages)[0]
     if not scanned(stages):
         return first
@@ -49,31 +49,31 @@ def whole_window(stages: Sequence[Stage]) -> Window:
 
 
 def scanned(stages: Sequence[Stage]) -> bool:
-    """Whether a stage uses what is found of frames in front of the first stage."""
+    """Whether a stage uses what the scan finds: the kinds of frames, and their noise."""
     return any(stage.scans for stage in stages)
 
 
 def most_ahead(stages: Sequence[Stage]) -> int:
-    """Frames that may be on their way inside the stages, in all."""
+    """The most frames that the scan and all stages together hold while they look ahead."""
     return sum(stage.lookahead for stage in stages) + LONGEST_FLASH * scanned(stages)
 
 
 class Borders:
-    """Where a segment begins and ends, in numbers of source frames, as far as it was decoded."""
+    """Where a segment begins and ends, in source frame numbers, as far as decoding has come."""
 
     def __init__(self) -> None:
         self.start: int | None = None
         self.end: int | None = None
-        """The first frame behind it; None before that was seen."""
+        """The first frame behind the segment; None until it has been decoded."""
         self.decoded: list[int] = []
         """Times of the segment's own frames."""
         self._end_time: int | None = None
 
     def watched(self, decoded: Iterator[tuple[Frame, bool]]) -> Iterator[Frame]:
-        """The frames, as the decoder gives them, numbered without gaps from the segment's first.
+        """Pass on the decoder's frames, numbered without gaps from the segment's first frame.
 
-        Those in front of the segment wait for its first frame. What the decoder says of the other
-        numbers does not count: a damaged source may have two frames of one number.
+        Frames in front of the segment wait for its first frame. Only that frame's number is taken
+        from the decoder, since a damaged source may have two frames of the same number.
         """
         waiting: list[Frame] = []
         number = 0
@@ -95,17 +95,17 @@ class Borders:
                 number += 1
 
     def hold_time(self, pts: int) -> bool:
-        """Whether a time lies between the segment's first frame and the first behind it."""
+        """Whether a time lies within the segment."""
         if not self.decoded or pts < self.decoded[0]:
             return False
         return self._end_time is None or pts < self._end_time
 
     def holds(self, frame: Frame, window: Window) -> bool:
-        """Whether a frame lies in the segment, or in that window around it."""
+        """Whether a frame lies in the segment, or in the given window around it."""
         if self.start is None or frame.source < self.start - window.preroll:
             return False
         return self.end is None or frame.source < self.end + window.postroll
 
     def trimmed(self, frames: Iterator[Frame], window: Window) -> Iterator[Frame]:
-        """The frames in that window."""
+        """Only the frames in the segment, or in the given window around it."""
         return (frame for frame in frames if self.holds(frame, window))

@@ -28,7 +28,7 @@ _ENDING = ".videnhance"
 
 @dataclass(frozen=True)
 class FinishedSegment:
-    """One finished segment as its manifest describes it; no `file` where it held no frame."""
+    """A finished segment, as its manifest describes it; `file` is None if it holds no frame."""
 
     file: SegmentFile | None
     decoded: tuple[int, ...]
@@ -43,7 +43,7 @@ class FinishedSegment:
 
 
 class WorkFolder:
-    """`OUTPUT.videnhance/`. A segment counts once its manifest stands; that is written last."""
+    """`OUTPUT.videnhance/`. A segment counts once it has a manifest, which is written last."""
 
     def __init__(self, path: Path) -> None:
         output = path.name.removesuffix(_ENDING)
@@ -84,15 +84,15 @@ class WorkFolder:
 
     @property
     def holds_work(self) -> bool:
-        """Whether a segment was finished, so that there is something to go on from."""
+        """Whether it holds a finished segment, so that there is work to resume."""
         return any(self.path.glob("[0-9]*.json"))
 
     def adopt(self, job: Job, overwrite: bool) -> tuple[Job, tuple[str, ...]]:
-        """Take over what an earlier run of the same job left; else begin afresh.
+        """Take over the work of an earlier run of the same job, or start afresh.
 
-        Returns the job to run, with the tiles that the work was begun with, and the names of
-        the settings in which a left job differed. Raises UsageError where what that one finished
-        would be lost, unless `overwrite`.
+        Returns the job to run, with the tiles of that earlier run, and the names of the settings
+        in which an earlier job differed. Raises UsageError if finished work of another job would be
+        lost, unless `overwrite` is True.
         """
         saved = read_saved(self.path / "job.toml")
         differences = job.differences(saved) if saved else ()
@@ -114,11 +114,11 @@ class WorkFolder:
                 path.unlink() if path.is_file() else shutil.rmtree(path)
 
     def segment_file(self, index: int) -> Path:
-        """Where a segment is encoded to before it is finished."""
+        """The file that a segment is encoded to, until it is finished."""
         return self.path / f"{index:05}.mkv.part"
 
     def finished(self, index: int) -> FinishedSegment | None:
-        """The segment, if it was finished and its file is still what was written."""
+        """The segment, if it was finished and its file has not changed since; else None."""
         try:
             manifest: dict[str, Any] = json.loads((self.path / f"{index:05}.json").read_text())
             decode_errors = DecodeErrors(**manifest["decode_errors"])
@@ -144,7 +144,10 @@ class WorkFolder:
         decode_errors: DecodeErrors,
         notes: Notes,
     ) -> FinishedSegment:
-        """Make an encoded segment count. Raises ResourceError when the disk is full."""
+        """Give an encoded segment its name and a manifest, so that it counts as finished.
+
+        Raises ResourceError if the disk is full.
+        """
         made: SegmentFile | None = None
         manifest: dict[str, Any] = {
             "decode_errors": asdict(decode_errors),
@@ -174,7 +177,7 @@ class WorkFolder:
         return FinishedSegment(made, tuple(borders.decoded), decode_errors, notes)
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Write a small file whole or not at all, and past a power cut."""
+        """Write a small file whole or not at all, so that it survives a power cut."""
         temporary = self.path / f"{name}.part"
 
         def whole() -> None:
@@ -192,7 +195,7 @@ class WorkFolder:
             raise disk_error(path, exc) from exc
 
     def hand_over(self, output: Path) -> None:
-        """Give the finished file its name, past a power cut, and let go of the work."""
+        """Give the finished file its name, so that it survives a power cut; drop the manifests."""
         sync(self.partial_output)
         beside = sidecar(self.partial_output)
         if beside.exists():
@@ -206,7 +209,7 @@ class WorkFolder:
             manifest.unlink()
 
     def _remove(self) -> None:
-        """Delete the folder, the lock last: nobody else may begin in it meanwhile."""
+        """Delete the folder, the lock last, so that no other run can begin in it meanwhile."""
         for path in self.path.iterdir():
             if path.name != "lock":
                 path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, True)
@@ -214,7 +217,7 @@ class WorkFolder:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content, or a folder's entries, written to the disk."""
+    """Flush a file's content, or a folder's entries, to the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows has no handle to sync on a folder
     handle = os.open(path, os.O_RDONLY)

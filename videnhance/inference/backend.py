@@ -1,4 +1,4 @@
-"""The seam between the tiling and the backends: a network that takes one image in one piece."""
+"""The interface between tiling and backends: a network that takes one image in one piece."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ class Backend(Protocol):
 
     @property
     def workers(self) -> int | None:
-        """How many calls at once use the device best; None where each call takes one thread."""
+        """How many concurrent calls use the device best; None if each call takes one thread."""
         ...
 
     @property
     def exact(self) -> bool:
-        """Whether it computes in fp32 anyway, so that trying again in fp32 is pointless."""
+        """Whether it always computes in fp32, so that a retry in fp32 is pointless."""
         ...
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
-        """Make (3, scale·H, scale·W) of (C, H, W), all inputs one behind the other, not clipped.
+        """Turn (C, H, W) into (3, scale·H, scale·W), not clipped.
 
-        In fp32 where `precise`.
-
-        `restore` is how much of noise and damage to remove, 0..1, where the network has a dial.
-        Raises OutOfMemory where the image does not fit.
+        `image` holds the channels of all inputs, one input after the other. `precise` asks for
+        fp32. `restore` is how much of noise and damage to remove, 0..1, if the network has a dial.
+        Raises OutOfMemory if the image does not fit.
         """
         ...

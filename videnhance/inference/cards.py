@@ -12,57 +12,58 @@ from typing import Any
 from videnhance.core import UsageError
 from videnhance.resources import folder
 
-KINDS = ("enlarge", "draft")
-"""What a network is for: to enlarge pictures, or to stand in for a larger network that does."""
+KINDS = ("enlarge", "draft", "clean")
+"""What a network is for: to enlarge pictures, to stand in for a larger network that does, or to
+remove noise."""
 INPUTS = {"picture": 3, "noise": 1}
-"""Channels of what a network may be shown: a picture, and the noise level of each of its pixels."""
+"""Channels of each kind of input: a picture, or the noise level of each of its pixels."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """One file of `models/`, read."""
+    """A model card: the contents of one TOML file in `models/`."""
 
     id: str
     family: str
-    """Names several cards of one network that differ only in scale; the id where there is one."""
+    """Name shared by cards that differ only in scale; the id if there is only one such card."""
     architecture: str
     scale: int
     """Output size over input size, per axis."""
     halo: int
-    """Input pixels around a tile that its result depends on (visibly, for very deep networks)."""
+    """Margin in input pixels that a tile's result depends on (visibly, for very deep networks)."""
     operations: int
-    """Multiplications of one inference over its number of input pixels, about."""
+    """Multiplications of one inference per input pixel, approximately."""
     bytes_per_pixel: int
-    """Peak memory of one inference over its number of input pixels, measured in fp32."""
+    """Peak memory of one inference in bytes per input pixel, measured in fp32."""
     purpose: str
     licence: str
     """SPDX identifier of the weights' licence."""
     source: str
-    """Page of the people who trained the network."""
+    """URL of the page of those who trained the network."""
     sha256: tuple[tuple[str, str], ...]
     """File name and expected digest of each weight file."""
     package: str = ""
     """Import name of the wheel that ships the files; it is located, never imported."""
     folder: str = ""
-    """Folder of the files inside `package`, or inside `models/` where they travel with this one."""
+    """Folder of the files: inside `package` if there is one, else inside `models/`."""
     install: str = ""
-    """What `pip install` needs to be given to get `package`."""
+    """The argument of `pip install` that installs `package`."""
     url: str = ""
-    """Folder of the files on the web, for weights that no wheel ships."""
+    """URL of the folder of the files, for weights that are downloaded."""
     kind: str = "enlarge"
     """One of `KINDS`."""
     inputs: tuple[str, ...] = ("picture",)
-    """What it is shown, keys of `INPUTS`; a picture may come several times, in the order of
-    time."""
+    """Its inputs, keys of `INPUTS`. Several pictures are frames in the order of time."""
     draft: str = ""
-    """Id of the card of the draft network that imitates this one, if there is one."""
+    """Id of the draft network that imitates this one; empty if there is none."""
     receptive_field: int | None = None
-    """Margin in input pixels with which a crop comes out as it does in the whole frame, to 45 dB,
-    measured; the halo where None. Far smaller, for what is at a halo's edge hardly counts."""
+    """Receptive field in input pixels: a crop with this margin gives the same result as the whole
+    frame, to 45 dB (measured). None means the halo, which is far larger: its outer pixels hardly
+    matter."""
     restores: bool = False
     """Whether it has a dial for how much of noise and damage it removes (`--restore`)."""
     psnr_oriented: bool = False
-    """Whether it was trained for PSNR, not to look sharp."""
+    """Whether it was trained for PSNR rather than to look sharp."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ class Card:
 
     @property
     def remedy(self) -> str:
-        """What to do where weights are missing or damaged, to follow a semicolon."""
+        """Advice for missing or damaged weights, to be put after a semicolon."""
         if self.package:
             return f'run: pip install --force-reinstall "{self.install}"'
         if self.url:
@@ -80,7 +81,7 @@ class Card:
 
 
 def read(path: Path) -> Card:
-    """Read one card. Raises UsageError where the file does not describe a model."""
+    """Read one card. Raises UsageError if the file does not describe a model."""
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         weights = values.pop("weights")
@@ -115,8 +116,8 @@ def all_cards() -> dict[str, Card]:
 def resolve(name: str, scale: float | None = None) -> Card:
     """The card of that id, or the family's card that fits `scale` best.
 
-    Of a family the smallest native factor that reaches `scale` is taken, for then nothing is
-    enlarged by plain interpolation; where none reaches it, or with no `scale`, the largest.
+    Of a family, this is the card of the smallest scale that reaches `scale`, so that nothing has to
+    be enlarged by plain interpolation. If none reaches it, or `scale` is None, it is the largest.
     Raises UsageError for an unknown name, naming the nearest known one.
     """
     known = all_cards()

@@ -1,4 +1,4 @@
-"""Networks one after another, as one that enlarges to any size."""
+"""Run networks one after another, with resizing, to enlarge to any size."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from videnhance.kernels.resize import resize
 
 
 class Cascade:
-    """At least one network, the first given the image, the last giving the result."""
+    """One or more networks, each of which enlarges the result of the one before."""
 
     def __init__(self, networks: Sequence[Network], restore: float | None = None) -> None:
-        """`restore` is what the first network's dial is set to, None where it has none. Later
-        networks run at 0, so that what the first one left is kept."""
+        """`restore` sets the first network's dial; None if it has none. Later networks run at 0, so
+        that they keep the noise that the first one left."""
         self._earlier = networks[:-1]
         self._last = networks[-1]
         first = 1.0 if restore is None else restore
         self._restore = [first, *(0.0 for _ in networks[1:])]
         self.scale = math.prod(network.scale for network in networks)
-        """What they enlarge by without any resizing."""
+        """Output size over input size, per axis, without any resizing."""
         self.workers = min(network.workers for network in networks)
-        """How many calls at once use the device best."""
+        """How many concurrent calls use the device best."""
         self.psnr_oriented = all(network.psnr_oriented for network in networks)
         """Whether all were trained for PSNR."""
         self.receptive_field = self._receptive_field()
@@ -41,7 +41,7 @@ class Cascade:
         for network, restore in zip(self._earlier, self._restore, strict=False):
             image = network(image, restore=restore)
         if self._earlier:
-            # Brought to size before the last, so that its output fits exactly.
+            # Resize before the last network, so that its output has the right size.
             last = self._last.scale
             image = resize(image, round(height / last), round(width / last)).clip(0, 1)
         return resize(self._last(image, restore=self._restore[-1]), height, width)

@@ -38,8 +38,8 @@ CPU = Device("cpu")
 def select_device(wish: str = "auto") -> Device:
     """The device for ``auto``, ``cpu``, ``cuda[:n]`` or ``vulkan[:n]``.
 
-    `auto` is CUDA where it works, then Vulkan on a real GPU, then the CPU. A named device that is
-    not there raises UsageError; a software Vulkan device is used only when named.
+    `auto` means CUDA if it works, else Vulkan on a real GPU, else the CPU. Raises UsageError if a
+    named device is missing. A software Vulkan device is used only if it is named.
     """
     match = _PATTERN.fullmatch(wish)
     if match is None or (match[2] and match[1] in ("auto", "cpu")):
@@ -62,7 +62,7 @@ def select_device(wish: str = "auto") -> Device:
 
 
 def all_devices() -> list[tuple[Device, bool]]:
-    """Every device of this machine, each with whether it is a GPU only in name."""
+    """Every device of this machine, each with True if it is a GPU emulated in software."""
     return [(CPU, False), *((device, False) for device in _cuda_devices()), *_vulkan_devices()]
 
 
@@ -97,7 +97,7 @@ def _cuda_devices() -> list[Device]:
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep what C++ code writes to stderr from the screen; ncnn lists each GPU's properties."""
+    """Discard what C++ code writes to stderr: ncnn lists each GPU's properties there."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -110,7 +110,7 @@ def _quiet_stderr() -> Iterator[None]:
 
 
 def _vulkan_devices() -> list[tuple[Device, bool]]:
-    """Vulkan devices, each with whether it is only a program on the CPU."""
+    """Vulkan devices, each with True if it is emulated in software on the CPU."""
     # ncnn writes to stderr when the loader is missing, so look for it first. On macOS the loader
     # may be inside ncnn itself.
     loader = {"win32": "vulkan-1.dll", "darwin": ""}.get(sys.platform, "libvulkan.so.1")

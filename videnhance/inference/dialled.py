@@ -1,4 +1,4 @@
-"""Compact networks of our own in PyTorch: pixels unshuffled, biases that depend on a dial."""
+"""Our own Compact networks in PyTorch: they unshuffle pixels, and a dial changes their biases."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad, pixel_shuffle, pixel_unshuffle, prelu
 
+from videnhance.inference.winograd.compact import factors
+
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
 
 class DialledCompact(nn.Module):
-    """The same as `winograd.compact.Compact` with `dial`s, which explains it."""
+    """The PyTorch version of `winograd.compact.Compact` with dials; its module explains both."""
 
     def __init__(self, state: dict[str, Tensor]) -> None:
-        """Raises KeyError or ValueError where the weights are not those of such a network."""
+        """Raises KeyError or ValueError if the weights are not those of such a network."""
         super().__init__()
         self._weights, self._biases, self._dials, self._slopes = (
             nn.ParameterList() for _ in range(4)
@@ -25,22 +27,25 @@ class DialledCompact(nn.Module):
         for index in count(step=2):
             self._weights.append(_fixed(state[f"body.{index}.weight"]))
             self._biases.append(_fixed(state[f"body.{index}.bias"]))
-            self._dials.append(_fixed(state[f"body.{index}.dial"]))
+            dial = state.get(f"body.{index}.dial", torch.zeros_like(state[f"body.{index}.bias"]))
+            self._dials.append(_fixed(dial))
             if f"body.{index + 1}.weight" not in state:
                 break
             self._slopes.append(_fixed(state[f"body.{index + 1}.weight"]))
         into, out = self._weights[0].shape[1], self._weights[-1].shape[0]
-        self._unshuffle, self._factor = (round((planes / 3) ** 0.5) for planes in (into, out))
-        ends = 3 * self._unshuffle**2, 3 * self._factor**2
         if any(a.shape[0] != b.shape[1] for a, b in pairwise(self._weights)):
             raise ValueError("the layers do not fit together")
-        if ends != (into, out) or self._factor % self._unshuffle or self._unshuffle > 2:
-            raise ValueError("not a network that turns an RGB image into an RGB image")
+        self._unshuffle, self._factor = factors(into, out)
+        self.inputs = into // self._unshuffle**2
+        """Planes of the input."""
         self.scale = self._factor // self._unshuffle
         """Output size over input size, per axis."""
 
     def forward(self, image: Tensor, restore: float) -> Tensor:
-        """Enlarge (N, 3, H, W); `restore` is the dial."""
+        """Make (N, 3, scale·H, scale·W) of (N, C, H, W), whose first three planes are the picture.
+
+        `restore` is the dial.
+        """
         height, width = image.shape[2:]
         missing = (0, -width % self._unshuffle, 0, -height % self._unshuffle)
         image = pad(image, missing, mode="replicate") if any(missing) else image
@@ -51,7 +56,7 @@ class DialledCompact(nn.Module):
             if number < len(self._slopes):
                 features = prelu(features, self._slopes[number])
         result = pixel_shuffle(features, self._factor)
-        result = result + interpolate(image, scale_factor=self.scale, mode="nearest")
+        result = result + interpolate(image[:, :3], scale_factor=self.scale, mode="nearest")
         return result[:, :, : self.scale * height, : self.scale * width]
 
 
@@ -60,9 +65,9 @@ def _fixed(values: Tensor) -> nn.Parameter:
 
 
 def described(state: dict[str, Any]) -> ImageModelDescriptor[Any]:
-    """Such a network as spandrel describes those that it knows.
+    """Wrap such a network in a descriptor of spandrel, like the networks that spandrel knows.
 
-    Raises KeyError or ValueError as `DialledCompact`.
+    Raises KeyError or ValueError as `DialledCompact` does.
     """
     from spandrel import ImageModelDescriptor
     from spandrel.architectures.Compact import CompactArch
@@ -77,6 +82,6 @@ def described(state: dict[str, Any]) -> ImageModelDescriptor[Any]:
         supports_half=True,
         supports_bfloat16=True,
         scale=network.scale,
-        input_channels=3,
+        input_channels=network.inputs,
         output_channels=3,
     )

@@ -1,7 +1,8 @@
 """Turn the name of a model, or the path of a weight file, into a model ready to run.
 
-On the CPU the networks that `winograd` knows run there, which is fastest, other ncnn files in
-ncnn, and all else in PyTorch; on Vulkan everything runs in ncnn, on CUDA in PyTorch.
+On the CPU, `winograd` runs the networks that it knows, since it is fastest; ncnn runs other ncnn
+files, and PyTorch everything else. On Vulkan, draft networks run like on the CPU and all others in
+ncnn. On CUDA everything runs in PyTorch.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _SUFFIXES = (".param", ".pth", ".safetensors")
 _UNKNOWN_HALO = 40
 _UNKNOWN_OPERATIONS = 16_700_000
 _UNKNOWN_BYTES_PER_PIXEL = 56_000
-"""For networks without a card: what the heaviest known one takes."""
+"""Assumed for networks without a card: the figures of the heaviest known network."""
 
 _log = logging.getLogger(__name__)
 
 
 def is_path(name: str) -> bool:
-    """Whether a model's name means a weight file rather than a card."""
+    """Whether a model's name is the path of a weight file, not the name of a card."""
     return Path(name).suffix.lower() in _SUFFIXES
 
 
@@ -44,10 +45,10 @@ def load_network(
 ) -> Network:
     """Load a model by card id, family name or path of a weight file.
 
-    `scale` chooses among a family's cards; `tile` is what `plan_tile` gave for this job; `threads`
-    are those that will call it, None for as many as there are cores. Weights that are missing are
-    downloaded, which `progress` hears of. Raises UsageError, InputError or ResourceError, each
-    saying what to do.
+    `scale` chooses among a family's cards. `tile` is the result of `plan_tile` for this job.
+    `threads` is how many threads will call the network; None means one per core. Missing weights
+    are downloaded, and `progress` is called meanwhile. Raises UsageError, InputError or
+    ResourceError, each saying what to do.
     """
     threads = threads or usable_cores()
     if is_path(name):
@@ -77,9 +78,9 @@ def load_network(
 def plan_tile(
     name: str, width: int, height: int, *, device: Device, resources: Resources
 ) -> int | None:
-    """Side of the tiles, in input pixels, that fit into the memory given; None for whole frames.
+    """Side in input pixels of the tiles that fit into memory; None if whole frames fit.
 
-    Loads nothing. The answer belongs into the job: the same tiles give the same bits.
+    Loads nothing. The result belongs in the job, because the bits depend on the tiles.
     """
     card = None if is_path(name) else cards.resolve(name)
     halo = card.halo if card else _UNKNOWN_HALO
@@ -90,12 +91,12 @@ def plan_tile(
 
 
 def operations(name: str) -> int:
-    """Multiplications that a model takes for each input pixel, about."""
+    """Multiplications per input pixel of a model, approximately."""
     return _UNKNOWN_OPERATIONS if is_path(name) else cards.resolve(name).operations
 
 
 def _memory(device: Device, resources: Resources) -> int:
-    """Bytes that one of the calls at once may take."""
+    """Bytes of memory that one of several concurrent calls may take."""
     if device.kind == "cuda":
         import torch
 
@@ -108,8 +109,8 @@ def _memory(device: Device, resources: Resources) -> int:
 
 
 def _by_winograd(card: cards.Card, device: Device) -> bool:
-    """Whether our own convolutions run it; files without a card may differ from what they know."""
-    # On Vulkan drafts run on the CPU, where they take milliseconds and the frames lie.
+    """Whether our own convolutions run the network of this card."""
+    # On Vulkan, drafts run on the CPU: they take milliseconds, and the frames are there already.
     kinds = ("cpu", "vulkan") if card.kind == "draft" else ("cpu",)
     if device.kind not in kinds or card.architecture not in WINOGRAD:
         return False
@@ -123,7 +124,7 @@ def _own(paths: tuple[Path, ...]) -> Backend:
 
 
 def _first(paths: tuple[Path, ...]) -> Path:
-    """Of a pair the `.param`, beside which the other half lies."""
+    """The `.param` file of an ncnn pair, whose `.bin` lies beside it; else the first file."""
     return next((path for path in paths if path.suffix.lower() == ".param"), paths[0])
 
 

@@ -13,19 +13,19 @@ from videnhance.inference.devices import Device
 
 _OUT_OF_MEMORY = -100
 _PROBE = 16
-"""Side of the image that finds the scale; a multiple of what common networks ask for."""
+"""Side in pixels of the test image that reveals a network's scale, a multiple of common needs."""
 
 
 class NcnnNetwork:
     """One `.param`/`.bin` pair on one device."""
 
     def __init__(self, param: Path, weights: Path, device: Device) -> None:
-        """Load the pair. Raises InputError where ncnn cannot use it."""
+        """Load the pair. Raises InputError if ncnn cannot use it."""
         self._files = (param, weights)
         self._device = device
         self._lock = threading.Lock()
         self._net = self._load(precise=False)
-        # On the CPU fp32 is all there is; on a GPU the fp32 copy is made when first needed.
+        # On the CPU the network computes in fp32. On a GPU the fp32 copy is lazy.
         self._precise_net: Any = self._net if device.kind == "cpu" else None
         self._input = self._single(self._net.input_names(), "input")
         self._output = self._single(self._net.output_names(), "output")
@@ -38,8 +38,8 @@ class NcnnNetwork:
 
     @property
     def workers(self) -> int | None:
-        """On the CPU one single-threaded call per thread: faster than one call on all, same bits
-        on any; a GPU is filled by one."""
+        """None on the CPU, where each call takes one thread: that is faster than one call on all
+        threads, and the bits do not depend on their number. On a GPU 1, since one call fills it."""
         return None if self._device.kind == "cpu" else 1
 
     @property
@@ -48,12 +48,12 @@ class NcnnNetwork:
         return self._device.kind == "cpu"
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
-        """See `Network`; files of ncnn have no dial."""
+        """See `Backend`; ncnn files have no dial."""
         import ncnn
 
         net = self._precise() if precise else self._net
         extractor = net.create_extractor()
-        # The Mat borrows the array's memory, so `source` lives until the result is out.
+        # The Mat borrows the array's memory, so `source` must live until the result is out.
         source = np.ascontiguousarray(image)
         extractor.input(self._input, ncnn.Mat(source))
         code, result = extractor.extract(self._output)
@@ -65,7 +65,7 @@ class NcnnNetwork:
                 f"ncnn stopped with code {code} in {self._files[0].name}; "
                 "try another model or --device."
             )
-        # np.array copies, so the extractor's memory may go.
+        # np.array copies, so the extractor may free its memory.
         return np.array(result, dtype=np.float32)
 
     def _precise(self) -> Any:

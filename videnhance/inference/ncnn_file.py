@@ -19,13 +19,13 @@ Weights = NDArray[np.float32]
 
 _MAGIC = "7767517"
 _HALF = 0x01306B47
-"""Tag before weights stored in half precision; 0 stands before single precision."""
+"""Tag in front of weights in half precision; the tag of single precision is 0."""
 _BICUBIC = "3"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that carries weights; `bias` is empty where it has none."""
+    """A layer that carries weights; `bias` is empty if it has none."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class NcnnFile:
-    """What a network needs to be built elsewhere."""
+    """Everything that another framework needs to build the network of an ncnn file."""
 
     architecture: str
     """Name of the architecture as spandrel knows it."""
@@ -46,7 +46,7 @@ class NcnnFile:
 
 
 def read_ncnn(param: Path, weights: Path) -> NcnnFile:
-    """Read a pair. Raises InputError where it is damaged or of no architecture known here."""
+    """Read a pair. Raises InputError if it is damaged or its architecture is not known here."""
     try:
         lines = param.read_text(encoding="ascii").splitlines()
         data = weights.read_bytes()
@@ -105,7 +105,7 @@ def _layers(lines: list[str], data: bytes) -> list[Layer]:
 
 
 def _named(layers: list[Layer]) -> tuple[str, dict[str, Weights]]:
-    """Architecture and state dict of the layers; empty where they fit no known architecture."""
+    """Architecture and state dict of the layers; empty if they fit no known architecture."""
     convolutions = [layer for layer in layers if layer.kind == "Convolution"]
     if any("eval_conv" in layer.name for layer in layers):
         return "SPAN", _span(convolutions)
@@ -134,10 +134,11 @@ def _keyed(layers: list[Layer], names: list[str]) -> dict[str, Weights]:
 
 
 def _span(convolutions: list[Layer]) -> dict[str, Weights]:
-    """SPAN's training-time branches, made so that their sum is the merged kernel of the file.
+    """State dict of SPAN in its training form, made from the merged kernels of the file.
 
-    The network merges `sk + conv.2 · conv.1 · conv.0` into one kernel (Conv3XC of SPAN); with the
-    outer two as identities, the middle one as the kernel and `sk` as zero, the merge is exact.
+    SPAN's Conv3XC merges `sk + conv.2 · conv.1 · conv.0` into one kernel. Here `conv.0` and
+    `conv.2` are identities, `conv.1` is the file's kernel and `sk` is zero, so that the merge gives
+    exactly that kernel.
     """
     state: dict[str, Weights] = {}
     for layer in convolutions:

@@ -1,4 +1,4 @@
-"""What a job may use of the machine: the only place that asks for cores and memory."""
+"""Threads and memory that a job may use. Only this module asks the machine for either."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Self
 from videnhance.core import UsageError
 
 _FREE_MEMORY_SHARE = 0.5
-"""Part of the free memory that a job takes where nothing else is said."""
+"""Fraction of the free memory that a job plans with, if the user does not say how much."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Threads that compute at once, and bytes of main memory that these plan with."""
+    """How many threads compute at once, and how many bytes of main memory a job plans with."""
 
     threads: int
     memory: int
 
     @classmethod
     def of_machine(cls, threads: int | None = None, memory: float | None = None) -> Self:
-        """Those given, memory in GiB; of the others all usable cores and half of the free memory.
+        """The given resources (`memory` in GiB), or all usable cores and half of the free memory.
 
-        Raises UsageError for less than a thread, or no memory.
+        Raises UsageError for less than one thread, or no memory.
         """
         if threads is not None and threads < 1:
             raise UsageError(f"--threads is {threads}; it must be at least 1.")
@@ -45,7 +45,7 @@ def usable_cores() -> int:
 
 
 def free_memory() -> int:
-    """Bytes of main memory this process can still have, limits of a container included."""
+    """Bytes of main memory that this process can still get, within its container's limits."""
     import psutil  # type: ignore[import-untyped, unused-ignore]
 
     free = int(psutil.virtual_memory().available)

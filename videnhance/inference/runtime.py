@@ -1,4 +1,4 @@
-"""What a running stage may ask of its surroundings, put together from what the engine injects."""
+"""The runtime that the stages of a job use, assembled from what the engine passes in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videnhance.core import Map, Network
 
 
 class Sink(Protocol):
-    """Takes what stages note for the report, from any thread."""
+    """Receives the notes of stages for the report, from any thread."""
 
     def count(self, name: str, pts: int, amount: float) -> None:
         """As `core.Runtime.count` describes it."""
@@ -32,9 +32,9 @@ class JobRuntime:
         warn: Callable[[str], None],
         notes: Sink | None = None,
     ) -> None:
-        """`load` gives the network of an id on this job's device, and is asked once per id.
+        """`load` loads the network of an id on this job's device; it is called once per id.
 
-        Without `notes` nobody hears of counts and records.
+        Without `notes`, counts and records are dropped.
         """
         self._load = load
         self.map = mapping
@@ -42,7 +42,7 @@ class JobRuntime:
         self._warn = warn
         self._notes = notes
         self._lock = threading.Lock()
-        self._telling = threading.Lock()  # of its own: what loads, holding the other, may warn
+        self._telling = threading.Lock()  # not `_lock`: `load` may warn while that is held
         self._networks: dict[str, Network] = {}
         self._told: set[str] = set()
 
@@ -54,7 +54,7 @@ class JobRuntime:
             return self._networks[model_id]
 
     def warn(self, message: str) -> None:
-        """Tell the user something; the same sentence is told once."""
+        """Warn the user; a message that was given before is dropped."""
         with self._telling:
             if message in self._told:
                 return

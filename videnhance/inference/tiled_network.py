@@ -1,4 +1,4 @@
-"""A network for images of any size: tiling, memory that runs out, and results that are broken."""
+"""A network for images of any size, which handles tiling, lack of memory and broken results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videnhance.inference.tiling import run_tiled, smallest_tile
 _BLACK = 1 / 512
 _NOT_BLACK = 0.1
 _LEAST = 8
-"""Sides below this are padded by repeating the edge."""
+"""Smallest side in pixels that networks get; smaller images are padded by repeating the edge."""
 
 
 class TiledNetwork:
@@ -34,8 +34,8 @@ class TiledNetwork:
         threads: int = 1,
         warn: Callable[[str], None],
     ) -> None:
-        """`inputs` are those of the card; `receptive_field` is the halo where None; `tile` is the
-        side of the tiles in input pixels, None to take images whole.
+        """`inputs` are those of the card. `receptive_field` is the halo if None. `tile` is the side
+        of the tiles in input pixels; None means whole images.
         """
         self._id = model_id
         self._backend = backend
@@ -70,11 +70,11 @@ class TiledNetwork:
 
     @property
     def workers(self) -> int:
-        """How many calls at once use the device best."""
+        """How many concurrent calls use the device best."""
         return self._threads if self._backend.workers is None else self._backend.workers
 
     def __call__(self, *inputs: Image, restore: float = 1.0) -> Image:
-        """See `core.Network`. Raises VidenhanceError where a result is broken even in fp32."""
+        """See `core.Network`. Raises VidenhanceError if a result is broken even in fp32."""
         given = tuple(len(array) for array in inputs)
         if self._channels and given != self._channels:
             raise ValueError(f"{self._id} takes channels {self._channels}, not {given}")
@@ -83,7 +83,7 @@ class TiledNetwork:
     def _run(self, image: Image, restore: float) -> Image:
         height, width = image.shape[1:]
         if height < _LEAST or width < _LEAST:
-            # Some layers treat images of one row or column as something else.
+            # Some layers misinterpret images of a single row or column.
             missing = ((0, 0), (0, max(0, _LEAST - height)), (0, max(0, _LEAST - width)))
             padded = self._run(np.pad(image, missing, mode="edge"), restore)
             return np.ascontiguousarray(padded[:, : height * self.scale, : width * self.scale])
@@ -103,7 +103,7 @@ class TiledNetwork:
         return result
 
     def _fit(self, image: Image, restore: float, *, precise: bool) -> Image:
-        """Run the network, in ever smaller tiles until they fit into memory."""
+        """Run the network, in smaller and smaller tiles until they fit into memory."""
         while True:
             tile = self._tile
             try:
@@ -139,7 +139,7 @@ class TiledNetwork:
 
 
 def _fault(image: Image, result: Image) -> str:
-    """What is wrong with a result, or nothing."""
+    """Describe what is wrong with a result; an empty string if nothing is."""
     low, high = float(result.min()), float(result.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         return "values that are not numbers"

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from videnhance.core import Image
 
 FEATHER = 8
-"""Input pixels over which one tile fades into the next, beyond the halo."""
+"""Input pixels over which one tile fades into the next; they add to the halo."""
 
 _STEP = 16
 
 
 def smallest_tile(halo: int) -> int:
-    """Side of the smallest tile worth computing: half of its area is halo at worst."""
+    """Side in input pixels of the smallest tile worth computing: two halos and a small core."""
     return 2 * halo + FEATHER + _STEP
 
 
 def tile_for(memory: int, bytes_per_pixel: int, halo: int, width: int, height: int) -> int | None:
     """Side in input pixels of the largest square tile within `memory` bytes.
 
-    None where the whole image fits.
+    None if the whole image fits. Never less than `smallest_tile`.
     """
     pixels = memory // bytes_per_pixel
     if width * height <= pixels:
@@ -39,8 +39,8 @@ def run_tiled(
     """Apply `network` to tiles of at most `tile` input pixels a side, blended where they overlap.
 
     Neighbours overlap by at least 2·halo + FEATHER pixels and fade into each other in the middle
-    of that, so nothing within `halo` of a tile's inner edge is ever seen. Tiles begin on even
-    numbers, for some networks take pixels in pairs.
+    of the overlap, so no pixel within `halo` of a tile's inner edge is used. Tiles begin at even
+    coordinates, because some networks take pixels in pairs.
     """
     _, height, width = image.shape
     rows, columns = (_axis(length, tile, halo, scale) for length in (height, width))
@@ -56,18 +56,18 @@ def run_tiled(
 
 
 def _axis(size: int, tile: int, halo: int, scale: int) -> list[tuple[int, NDArray[np.float32]]]:
-    """Each tile's start along one axis, an even number, and weights of its output pixels."""
+    """The start of each tile along one axis (an even number) and weights of its output pixels."""
     if size <= tile:
         return [(0, np.ones(scale * size, np.float32))]
-    tile -= (size - tile) % 2  # a side as odd as the whole leaves even starts
+    tile -= (size - tile) % 2  # the parity of `size`, so that all starts are even
     overlap = 2 * halo + FEATHER + 2  # starts are rounded by up to a pixel
     count = -(-(size - overlap) // (tile - overlap))
-    # As many tiles as the limit asks for, but no larger than so many have to be.
+    # The limit gives the number of tiles. Make them only as large as that number requires.
     side = -(-(size + (count - 1) * overlap) // count)
     side += (size - side) % 2
     starts = [2 * round(i * (size - side) / 2 / (count - 1)) for i in range(count)]
     ramp = (np.arange(scale * FEATHER, dtype=np.float32) + 0.5) / (scale * FEATHER)
-    # Where tile i hands over to tile i + 1: the middle of what they share.
+    # Where the fade from tile i to tile i + 1 begins; it lies in the middle of their overlap.
     seams = [(after + before + side - FEATHER) // 2 for before, after in pairwise(starts)]
     spans = []
     for i, start in enumerate(starts):

@@ -28,7 +28,7 @@ class TorchNetwork:
 
         from videnhance.inference.dialled import DialledCompact
 
-        # Algorithms chosen by timing, or TF32, would make the bits depend on the run.
+        # With algorithms chosen by timing, or with TF32, the bits would depend on the run.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = False
@@ -59,7 +59,7 @@ class TorchNetwork:
         return not self._half
 
     def __call__(self, image: Image, *, precise: bool = False, restore: float = 1.0) -> Image:
-        """See `Network`."""
+        """See `Backend`."""
         import torch
 
         descriptor = self._exact() if precise else self._fast
@@ -73,7 +73,7 @@ class TorchNetwork:
                 return np.ascontiguousarray(result[0].float().cpu().numpy())
         except torch.OutOfMemoryError as exc:
             raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
-        except RuntimeError as exc:  # the CPU allocator has no class of its own
+        except RuntimeError as exc:  # the CPU allocator has no exception class of its own
             if "allocate memory" not in str(exc):
                 raise
             raise OutOfMemory(f"An image of {width}x{height} does not fit into memory.") from exc
@@ -90,7 +90,7 @@ class TorchNetwork:
             # The descriptor also pads to the multiples that some networks ask for.
             result: torch.Tensor = descriptor(pixels)
             return result
-        # Straight to the network, for the descriptor would clip before the reduction.
+        # Call the network itself, since the descriptor would clip before the reduction.
         return interpolate(
             descriptor.model(pixels), scale_factor=self._shrink, mode="bicubic", antialias=False
         )
@@ -104,7 +104,7 @@ class TorchNetwork:
             return self._precise
 
     def _placed(self, *, half: bool) -> ImageModelDescriptor[Any]:
-        """A copy on the device. Raises OutOfMemory where its weights do not fit."""
+        """A copy on the device. Raises OutOfMemory if its weights do not fit."""
         import torch
 
         try:
@@ -120,7 +120,7 @@ def load_torch(path: Path, device: Device) -> TorchNetwork:
     """Load a `.pth` or `.safetensors` file, or an ncnn `.param` with its `.bin` beside it.
 
     Only tensors are read: a file that would run code when loaded is refused. Raises InputError
-    where the file cannot be read or its network is not known.
+    if the file cannot be read or its network is not known.
     """
     import torch
 
@@ -167,7 +167,8 @@ def _state(path: Path) -> Any:
 
 
 def _recognised(path: Path, state: Any) -> ImageModelDescriptor[Any]:
-    if "body.0.dial" in state:
+    first = state.get("body.0.weight")
+    if "body.0.dial" in state or (first is not None and first.shape[1] > 3):
         from videnhance.inference.dialled import described
 
         try:

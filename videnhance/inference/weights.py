@@ -19,10 +19,10 @@ from videnhance.inference.cards import Card
 from videnhance.resources import folder
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with file name, bytes so far, and bytes in all (None where the server does not say)."""
+"""Called with file name, bytes so far, and bytes in all (None if the server does not say)."""
 
 FOLDER_VARIABLE = "VIDENHANCE_MODELS"
-"""Environment variable that moves the folder of downloaded weights."""
+"""Environment variable that names the folder of downloaded weights."""
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0
@@ -41,7 +41,7 @@ def sha256(path: Path) -> str:
 
 
 def locate(card: Card) -> tuple[Path, ...] | None:
-    """Paths of the card's weight files, unchecked, or None where some are not on this machine."""
+    """Paths of the card's weight files, unchecked, or None if some are not on this machine."""
     if card.package:
         spec = importlib.util.find_spec(card.package)
         roots = list(spec.submodule_search_locations or ()) if spec else []
@@ -59,8 +59,8 @@ def locate(card: Card) -> tuple[Path, ...] | None:
 def obtain(card: Card, *, progress: Progress | None = None) -> tuple[Path, ...]:
     """Paths of the card's weight files, downloaded if need be, their digests checked.
 
-    Raises UsageError where a wheel has to be installed first, InputError where a file is not
-    what the card says or the server does not give it, ResourceError where it cannot be stored.
+    Raises UsageError if a wheel has to be installed first, InputError if a file has the wrong
+    digest or cannot be downloaded, and ResourceError if it cannot be stored.
     """
     paths = locate(card)
     if paths is None and card.package:
@@ -85,10 +85,10 @@ def obtain(card: Card, *, progress: Progress | None = None) -> tuple[Path, ...]:
 
 
 def download(url: str, path: Path, digest: str, *, progress: Progress | None = None) -> None:
-    """Fetch `url` into `path`, which appears only when complete and of that sha256 digest.
+    """Download `url` to `path`, which appears only when complete and with that sha256 digest.
 
-    Raises InputError where the server fails or sends something else, ResourceError where the
-    file cannot be written.
+    Raises InputError if the server fails or sends another file, and ResourceError if the file
+    cannot be written.
     """
     # The process id keeps two downloads of one file from writing into each other.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -120,7 +120,7 @@ def download(url: str, path: Path, digest: str, *, progress: Progress | None = N
 
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> str:
-    """Write the answer of `url` to `part` and return its digest."""
+    """Download `url` to `part` and return the file's sha256 digest."""
     request = urllib.request.Request(url, headers={"User-Agent": "videnhance"})
     hasher = hashlib.sha256()
     done = 0

@@ -1,1 +1,1 @@
-"""Pure functions on arrays: resize, colour, chroma."""
+"""Pure functions on arrays: resize, colour, chroma, motion, noise, blending."""

@@ -1,6 +1,6 @@
-"""Compiled loops that lay pictures over one another.
+"""Compiled loops that composite pictures.
 
-Pictures are (H, W, 3) and may be views of larger ones, planes (H, W).
+Pictures are (H, W, 3) and may be views of larger ones. Planes are (H, W).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from videnhance.kernels.compiling import Floats, kernel
 
 @kernel("void(float32[:,:,:], float32[::1], float32[::1], float32[:,:,:])")
 def fade_in(made: Floats, rows: Floats, columns: Floats, target: Floats) -> None:
-    """Lay `made` into `target`, with the weight of its row times that of its column."""
+    """Blend `made` into `target`. The weight of a pixel is that of its row times its column's."""
     height, width, channels = target.shape
     for y in range(height):
         for x in range(width):
@@ -24,7 +24,7 @@ def fade_in(made: Floats, rows: Floats, columns: Floats, target: Floats) -> None
 
 @kernel("void(float32[:,::1], float32[:,:,:])")
 def add_luma(more: Floats, target: Floats) -> None:
-    """Add `more` to the luma of `target`; its colour stays."""
+    """Add `more` to the luma of `target`, without changing its colour differences."""
     height, width, _ = target.shape
     for y in range(height):
         for x in range(width):

@@ -1,4 +1,4 @@
-"""Chroma up- and down-sampling by two as biorthogonal pairs: sampling down undoes sampling up.
+"""Upsample and downsample chroma by two, with filters whose downsampling undoes upsampling.
 
 Each function works along one axis of a 2-D float32 plane. For every siting, size and border,
 ``downsample(upsample(c)) == c`` up to the rounding of float32. The filters are the wavelet pairs
@@ -41,8 +41,8 @@ def vertical_siting(location: int) -> Siting:
 def upsample(plane: Plane, size: int, siting: Siting, axis: int) -> Plane:
     """Double `plane` along `axis` (0 columns, 1 rows) to `size` samples.
 
-    `size` is twice the present length, or one less. Where it is odd, the last chroma sample
-    belongs to the last luma sample alone. Raises ValueError when the lengths do not fit.
+    `size` is twice the present length, or one less. If it is odd, the last chroma sample belongs
+    to the last luma sample alone. Raises ValueError if the lengths do not fit.
     """
     if plane.shape[axis] != (size + 1) // 2:
         raise ValueError(f"{plane.shape[axis]} samples cannot become {size}")
@@ -78,8 +78,8 @@ _SITINGS = {
 }
 
 
-# The helpers below work along axis 0. Rows are reached through transposed views, which NumPy
-# walks in memory order as well.
+# The helpers below work along axis 0. For axis 1 they get transposed views, which NumPy also
+# walks in memory order.
 
 
 def _upsample(c: Plane, out: Plane, siting: Siting) -> None:
@@ -87,8 +87,8 @@ def _upsample(c: Plane, out: Plane, siting: Siting) -> None:
         _upsample_midway(c, out)
         return
     if siting is Siting.ODD:
-        # An even length read backwards has its samples on even places. The last sample of an odd
-        # length would lie outside the picture; it is given the last luma sample alone.
+        # Read backwards, an even length has its chroma samples at even positions. In an odd length
+        # the last chroma sample would lie outside the picture; it goes to the last luma sample.
         even = len(out) // 2 * 2
         out[even:] = c[even // 2 :]
         c, out = c[even // 2 - 1 :: -1] if even else c[:0], out[:even][::-1]
@@ -118,8 +118,9 @@ def _predict(c: Plane, out: Plane) -> None:
 def _downsample_even(x: Plane) -> Plane:
     """Low-pass [-1/8, 1/4, 3/4, 1/4, -1/8] by lifting, mirrored at the borders.
 
-    What the odd samples hold beyond the interpolation of the even ones is spread over the even
-    ones by a quarter each. After `_upsample` it is exactly nothing, whatever the border rule.
+    A quarter of the difference between each odd sample and its interpolation from the even ones is
+    added to both neighbours. After `_upsample` the differences are exactly zero, whatever the
+    border rule.
     """
     c = np.copy(x[0::2], order="K")
     odd = x[1::2]
@@ -138,7 +139,10 @@ def _downsample_even(x: Plane) -> Plane:
 
 
 def _upsample_midway(c: Plane, out: Plane) -> None:
-    """Split each sample by an eighth of the difference of its neighbours (repeated outside)."""
+    """Split each sample in two, an eighth of its neighbours' difference below and above it.
+
+    Outside the plane, the samples at the border are repeated.
+    """
     slope = np.empty_like(c)
     np.subtract(c[2:], c[:-2], out=slope[1:-1])
     last = min(1, len(c) - 1)
@@ -152,7 +156,7 @@ def _upsample_midway(c: Plane, out: Plane) -> None:
 
 
 def _downsample_midway(x: Plane) -> Plane:
-    """Mean of each pair; the last sample of an odd length stays alone."""
+    """Mean of each pair of samples; the last one of an odd length is kept."""
     c = np.copy(x[0::2], order="K")
     pairs = len(x) // 2
     c[:pairs] += x[1::2]

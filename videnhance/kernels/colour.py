@@ -1,7 +1,7 @@
-"""Y'CbCr code values to R'G'B' and back, by the matrices and ranges of ITU-T H.273.
+"""Convert Y'CbCr code values to R'G'B' and back, by the matrices and ranges of ITU-T H.273.
 
-Planes are float32 arrays of code values (not rounded on the way out); RGB is `core.Image`.
-Nothing is clipped.
+Planes are float32 arrays of code values, RGB is `core.Image`. Results are neither rounded nor
+clipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ Plane: TypeAlias = NDArray[np.float32]
 """One component, shape (H, W), float32."""
 
 _Row: TypeAlias = tuple[list[tuple[int, np.float32]], np.float32]
-"""One output: the planes it is summed from with their weights, and a constant."""
+"""How to compute one output plane: indices and weights of the planes to sum, and a constant."""
+
+_GREY = 1 / 1024
+"""A quarter of an 8-bit code value: colour below it is rounding."""
 
 _LUMA_WEIGHTS = {
     Matrix.BT709: (0.2126, 0.0722),
@@ -40,22 +43,23 @@ _UNSUPPORTED = {
     16: "YCgCo-Re",
     17: "YCgCo-Ro",
 }
+"""Names of the matrices of H.273 that this program does not support."""
 
 
 def guess_matrix(width: int, height: int) -> Matrix:
-    """The matrix to assume where a source names none.
+    """The matrix to assume if a source names none.
 
-    Pictures under 1280 wide and under 720 high are taken for standard definition and so for
-    BT.601 (`SMPTE170M`), all others for BT.709. It is a guess, and the user should hear of it.
+    It is that of standard definition, BT.601 (`SMPTE170M`), for pictures less than 1280 wide and
+    less than 720 high, and BT.709 for all others. It is a guess, so the user should be told.
     """
     return Matrix.SMPTE170M if width < 1280 and height < 720 else Matrix.BT709
 
 
 def check_matrix(matrix: int) -> Matrix:
-    """Give `matrix` as a `core.Matrix` this program can compute.
+    """Return `matrix` as a `core.Matrix`, if this program supports it.
 
-    Raises ValueError for UNSPECIFIED (to be resolved beforehand, see `guess_matrix`) and
-    InputError for one that is not linear in R'G'B' or not known.
+    Raises ValueError for UNSPECIFIED (resolve it beforehand, see `guess_matrix`) and InputError
+    for any other matrix that is not supported.
     """
     if matrix == Matrix.UNSPECIFIED:
         raise ValueError("the colour matrix must be resolved before pixels are converted")
@@ -80,21 +84,24 @@ def rgb_from_yuv(
 ) -> Image:
     """R'G'B' of shape (3, H, W), in `out` if given, from planes (H, W) of `depth`-bit code values.
 
-    With `Matrix.YCGCO`, `cb` and `cr` are Cg and Co. Raises as `check_matrix`; also ValueError
-    for `Matrix.RGB`, which has no luma.
+    With `Matrix.YCGCO`, `cb` and `cr` are Cg and Co. Raises the errors of `check_matrix`, and
+    ValueError for `Matrix.RGB`, which has no luma.
     """
     target = np.empty((3, *y.shape), np.float32) if out is None else out
     return _apply(_to_rgb(check_matrix(matrix), full_range, depth), (y, cb, cr), target)
 
 
 def yuv_from_rgb(image: Image, matrix: int, full_range: bool, depth: int) -> Image:
-    """Y', Cb and Cr, shape (3, H, W), as unrounded `depth`-bit code values. Raises likewise."""
+    """Y', Cb and Cr, shape (3, H, W), as unrounded `depth`-bit code values.
+
+    Raises the same errors as `rgb_from_yuv`.
+    """
     rows = _to_yuv(check_matrix(matrix), full_range, depth)
     return _apply(rows, (image[0], image[1], image[2]), np.empty_like(image))
 
 
 def luma_from_rgb(image: Image, matrix: int) -> Plane:
-    """Y' of nominal range 0..1, shape (H, W); `Matrix.RGB` is given the weights of BT.709."""
+    """Y' of nominal range 0..1, shape (H, W); for `Matrix.RGB` with the weights of BT.709."""
     known = check_matrix(matrix)
     weights = _rgb_to_yuv(Matrix.BT709 if known is Matrix.RGB else known)[0]
     luma: Plane = image[0] * np.float32(weights[0])
@@ -129,8 +136,8 @@ def _transform(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Matrix (3, 3) and offset (3,) from R'G'B' to code values."""
     scale, black = luma_codes(full_range, depth)
-    # H.273 quantises R'G'B' before it forms YCgCo, so the chroma of limited range spans 219
-    # steps there instead of the 224 of the others.
+    # H.273 quantises R'G'B' before it forms YCgCo. So the limited-range chroma of YCgCo spans 219
+    # steps, that of all others 224.
     chroma = scale if full_range or matrix is Matrix.YCGCO else 224.0 * 2.0 ** (depth - 8)
     middle = 2.0 ** (depth - 1)
     scales = np.array([[scale], [chroma], [chroma]])
@@ -151,7 +158,7 @@ def _to_rgb(matrix: Matrix, full_range: bool, depth: int) -> tuple[_Row, ...]:
 
 
 def _rows(matrix: NDArray[Any], offset: NDArray[Any]) -> tuple[_Row, ...]:
-    # Weights that are 0 but for rounding (Cb in R', Cr in B') are left out.
+    # Weights that are 0 except for rounding errors (Cb in R', Cr in B') are left out.
     least = 1e-12 * float(np.abs(matrix).max())
     return tuple(
         ([(j, np.float32(w)) for j, w in enumerate(row) if abs(w) > least], np.float32(constant))
@@ -173,3 +180,18 @@ def _apply(rows: tuple[_Row, ...], planes: tuple[Plane, Plane, Plane], out: Imag
             np.multiply(planes[j], weight, out=term)
             target += term
     return out
+
+
+def is_grey(image: Image) -> bool:
+    """Whether an image has no colour, to a quarter of an 8-bit code value."""
+    red, green, blue = image
+    return bool(abs(red - green).max() < _GREY and abs(blue - green).max() < _GREY)
+
+
+def without_colour(image: Image) -> Image:
+    """The mean of the channels in all three."""
+    grey = image[0] + image[1]
+    grey += image[2]
+    grey *= 1 / 3
+    image[:] = grey
+    return image

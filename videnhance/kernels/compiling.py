@@ -1,8 +1,8 @@
-"""How functions are compiled: once per installation, and so that NaNs survive.
+"""Compile functions with numba, once per installation, and such that NaNs survive.
 
-Importing a module with kernels imports numba and loads the compiled code, or compiles it where
-the module's folder, this one, the processor or numba have changed. The code is kept in
-`__pycache__` beside the module, or in the user's cache folder where that is read-only.
+Importing a module with kernels imports numba and loads the compiled code. If the source in the
+module's folder or in this one, the processor, or numba has changed, the code is compiled anew. It
+is kept in `__pycache__` beside the module, or in the user's cache folder if that is read-only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# Sums may be fused, and zeros lose their sign; NaNs and infinities must stay what they are.
+# Products and sums may be fused, and zeros may lose their sign. NaNs and infinities must survive.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -32,17 +32,17 @@ _OPTIONS: dict[str, Any] = {
 
 @cache
 def _sources(folder: Path) -> str:
-    """What the modules of a folder and of this one say, as a hash."""
+    """Hash of the source of all modules in a folder and in this one."""
     paths = sorted({*folder.glob("*.py"), *Path(__file__).parent.glob("*.py")})
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Finds compiled code by the source of whole folders, not by that of its module alone.
+    """Finds compiled code by the source of whole folders, not only by that of its module.
 
-    And it does not first import everything that numba can compile, which takes a tenth of a second.
-    Were these parts of numba to get other names, code would be looked up by the module again, and
-    all of that be imported.
+    It also saves a tenth of a second by not importing everything that numba can compile. Both rely
+    on private names of numba. If these change, code is found by its module alone and everything is
+    imported, as with numba's own cache.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -59,17 +59,17 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             guarded, load = self._guard_against_spurious_io_errors, self._load_overload
         except (ImportError, AttributeError):
             return super().load_overload(sig, target_context)
-        rtsys.initialize(target_context)  # kernels get memory from it
+        rtsys.initialize(target_context)  # kernels allocate memory through it
         with guarded():
             return load(sig, target_context)
 
 
 def kernel(signature: str) -> Callable[[Function], Function]:
-    """Compile for these types alone, or load what an earlier process has compiled."""
+    """Compile a function for one signature, or load the code that an earlier process compiled."""
 
     def compiled(function: Function) -> Function:
         result: Any = numba.njit(**_OPTIONS)(function)
-        with suppress(RuntimeError):  # there is no folder to keep it in
+        with suppress(RuntimeError):  # there is no folder to keep the code in
             result._cache = _Cache(function)
         result.compile(signature)
         result.disable_compile()
@@ -80,6 +80,6 @@ def kernel(signature: str) -> Callable[[Function], Function]:
 
 
 def helper(function: Function) -> Function:
-    """Compile as part of the kernels that call it."""
+    """Compile a function as part of the kernels that call it."""
     result: Function = numba.njit(**_OPTIONS)(function)
     return result

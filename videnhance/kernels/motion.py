@@ -1,7 +1,7 @@
-"""Move pictures along a flow, and judge how far a flow can be trusted.
+"""Warp pictures along a flow, and judge how far a flow can be trusted.
 
-A flow has shape (H, W, 2), float32: what pixel p of one picture shows is found at p + flow[p], x
-first, in the other picture. Pictures here are a plane (H, W) or lie channels last (H, W, C).
+A flow has shape (H, W, 2), float32, x first. Pixel p of one picture corresponds to p + flow[p] in
+the other one. Pictures here are planes (H, W) or have their channels last (H, W, C).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _RED, _GREEN, _BLUE = np.float32(0.2126), np.float32(0.7152), np.float32(0.0722)
 
 _counting = threading.Lock()
 _users: list[int] = []
-"""How many threads OpenCV had before each user who wanted one."""
+"""Number of OpenCV's threads before each `one_opencv_thread` that is active."""
 
 
 @contextmanager
 def one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV to one thread to a call, for the whole process, until the last user leaves.
+    """Limit OpenCV to one thread per call, in the whole process, until the last user leaves.
 
-    Frames are worked on at once by the threads of a job, which more threads would only disturb,
-    and results must not depend on how OpenCV cuts a picture for as many as it has.
+    The threads of a job already work on several frames at once; more threads would only disturb
+    them. And results must not depend on how OpenCV divides a picture among its threads.
     """
     with _counting:
         _users.append(cv2.getNumThreads())
@@ -47,22 +47,22 @@ def one_opencv_thread() -> Iterator[None]:
                 cv2.setNumThreads(before)
 
 
-_SMALLEST = 8
-_NARROWEST, _FLATTEST = 16, 4
-_STILL = 0.1
-_BRIGHTNESS = 0.05
-# Mean absolute difference of two samples with Gaussian noise, over its sigma.
+_SMALLEST = 8  # pixels a side; smaller pictures have no flow
+_NARROWEST, _FLATTEST = 16, 4  # pictures are padded to at least 16 pixels a side, at most 4:1
+_STILL = 0.1  # pixels; smaller shifts count as none
+_BRIGHTNESS = 0.05  # difference in luma, 0..1, at which confidence falls to exp(-1/2)
+# Mean absolute difference of two samples with Gaussian noise, in units of its sigma.
 _NOISE = np.float32(1.13)
-_BOUNDARY = 0.3
-_EXPLAINED = np.float32(2.5)  # times the noise: changes up to this it explains
-_RAGGED = np.float32(0.16)  # of the contrast (local standard deviation) counts as noise
-_AROUND = 5  # pixels across which contrast is measured
-_LEAST = np.float32(1e-7)  # keeps noise of zero from dividing
-_SMOOTH = 7  # pixels across which a change is averaged to tell that of the light
+_BOUNDARY = 0.3  # confidence where the motion changes abruptly
+_EXPLAINED = np.float32(2.5)  # changes up to this multiple of the noise level count as noise
+_RAGGED = np.float32(0.16)  # fraction of the contrast (local standard deviation) added to noise
+_AROUND = 5  # side in pixels of the square in which contrast is measured
+_LEAST = np.float32(1e-7)  # avoids a division by zero noise
+_SMOOTH = 7  # side in pixels of the square over which a change is averaged to get that of the light
 
 
 def interleaved(image: Image) -> Floats:
-    """(3, H, W) as (H, W, 3): what OpenCV moves quickest."""
+    """(3, H, W) as (H, W, 3), which OpenCV warps fastest."""
     return np.asarray(cv2.merge(list(image)), np.float32)
 
 
@@ -74,7 +74,7 @@ def planar(picture: Floats) -> Image:
 
 
 def luma(image: Image) -> Floats:
-    """BT.709 luma (H, W) of RGB (3, H, W), whatever its own matrix: for comparing only."""
+    """BT.709 luma (H, W) of RGB (3, H, W), whatever the source's matrix; for comparisons only."""
     red, green, blue = image
     result = red * _RED
     result += green * _GREEN
@@ -83,7 +83,7 @@ def luma(image: Image) -> Floats:
 
 
 def luma_of(picture: Floats) -> Floats:
-    """The same of (H, W, 3)."""
+    """BT.709 luma (H, W) of RGB (H, W, 3)."""
     weights = np.array([[_RED, _GREEN, _BLUE]])
     return np.asarray(cv2.transform(picture, weights), np.float32)
 
@@ -94,23 +94,23 @@ def box(plane: Floats, side: int) -> Floats:
 
 
 def eight_bits(plane: Floats) -> NDArray[np.uint8]:
-    """Luma 0..1 as the code values that `dense_flow` wants."""
+    """Luma 0..1 as the 8-bit code values that `dense_flow` takes."""
     return np.asarray(np.clip(plane * 255 + 0.5, 0, 255), np.uint8)
 
 
 def dense_flow(here: NDArray[np.uint8], there: NDArray[np.uint8]) -> Flow:
     """Flow by dense inverse search (Kroeger et al., ECCV 2016), at half of the pictures' size.
 
-    OpenCV's preset MEDIUM with fewer patches and iterations: what is carried along it is within
-    0.1 dB as near to the network's own output, in less than half the time. At a quarter of the
-    size, as the preset FAST has it, a third more must be computed anew. Zeros for pictures too
-    small to search in.
+    It is OpenCV's preset MEDIUM with fewer patches and iterations. That takes less than half the
+    time, and pictures propagated along the flow lose at most 0.1 dB against the network's own
+    output. At a quarter of the size, as in the preset FAST, a third more must be computed anew.
+    Pictures that are too small have a flow of zeros.
     """
     height, width = here.shape
     if min(height, width) < _SMALLEST:
         return np.zeros((height, width, 2), np.float32)
-    # OpenCV halves by the longer side alone, until the shorter one is less than its patches: then
-    # it reads what is not there, and the process dies.
+    # OpenCV decides by the longer side alone how often to halve the pictures. If the shorter side
+    # becomes smaller than a patch, it reads outside the picture and the process crashes.
     least = max(_NARROWEST, -(-max(height, width) // _FLATTEST))
     missing = (0, max(0, least - height), 0, max(0, least - width))
     if any(missing):
@@ -126,20 +126,20 @@ def dense_flow(here: NDArray[np.uint8], there: NDArray[np.uint8]) -> Flow:
 
 
 def snapped(flow: Flow) -> Flow:
-    """The flow with shifts below a tenth of a pixel taken for none: interpolation only blurs."""
+    """The flow with shifts below a tenth of a pixel set to zero; they would only blur."""
     return masked(flow, ~_between(flow, (-_STILL, -_STILL), (_STILL, _STILL)))
 
 
 def masked(flow: Flow, moving: Mask) -> Flow:
-    """The flow where something moves, and none elsewhere."""
+    """The flow where `moving` is True, zero elsewhere."""
     return np.asarray(cv2.copyTo(flow, moving.view(np.uint8)), np.float32)
 
 
 def enlarged(flow: Flow, height: int, width: int) -> Flow:
-    """The flow of pictures that were enlarged to (height, width).
+    """The flow for pictures that are enlarged to (height, width).
 
-    Interpolated bilinearly even where neighbours move differently: the flow is not trusted at such
-    borders, and jumps there were found to make no difference.
+    It is interpolated bilinearly, even where neighbours move differently. The flow is not trusted
+    at such boundaries, and keeping them sharp was found to make no difference.
     """
     rows, columns = flow.shape[:2]
     factors = np.array([width / columns, height / rows], np.float32)
@@ -147,22 +147,22 @@ def enlarged(flow: Flow, height: int, width: int) -> Flow:
 
 
 def stretched(picture: Floats, height: int, width: int) -> Floats:
-    """Enlarged by straight lines: masks and remainders need no sharper kernel."""
+    """Enlarge bilinearly. Masks and residuals need no sharper kernel."""
     result = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(result, np.float32)
 
 
 def shrunk(plane: Floats, height: int, width: int) -> Floats:
-    """Means over the pixels of a smaller plane."""
+    """Reduce a plane by area averaging."""
     result = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(result, np.float32)
 
 
 def warp(picture: Floats, flow: Flow) -> Floats:
-    """Fetch for every pixel what the flow points at, edges repeated.
+    """Warp a picture: each pixel gets the value that its flow points at, with edges repeated.
 
     Interpolates with Keys's cubic kernel (a = -0.75, OpenCV's), which loses far less of the high
-    frequencies than a bilinear one. The same array comes back where nothing moves.
+    frequencies than a bilinear one. If nothing moves, the same array is returned.
     """
     if not flow.any():
         return picture
@@ -176,7 +176,7 @@ def _remapped(picture: Floats, flow: Flow, kernel: int) -> Floats:
 
 
 def _places(flow: Flow) -> Flow:
-    """Where in the other picture the flow points."""
+    """The positions in the other picture that the flow points at."""
     height, width = flow.shape[:2]
     places = flow.copy()
     places[..., 0] += np.arange(width, dtype=np.float32)
@@ -185,22 +185,26 @@ def _places(flow: Flow) -> Flow:
 
 
 def inside(flow: Flow) -> Mask:
-    """Where the flow points into the picture."""
+    """The pixels whose flow points into the picture."""
     height, width = flow.shape[:2]
     return _between(_places(flow), (0, 0), (width - 1, height - 1))
 
 
 def _between(vectors: Flow, least: tuple[float, float], most: tuple[float, float]) -> Mask:
-    """Where both parts lie within their bounds; quicker than NumPy, which steps over the other."""
+    """True for vectors whose components both lie within their bounds.
+
+    OpenCV is faster at this than NumPy, for which the values of one component are not contiguous.
+    """
     return np.asarray(cv2.inRange(vectors, least, most) > 0, np.bool_)
 
 
 def brightness_confidence(
     here: Floats, moved: Floats, noise: float | Floats, side: int = 3
 ) -> Floats:
-    """How well luma here agrees with luma brought here, 0..1, noise allowed for.
+    """How well luma here agrees with luma warped here, 0..1, with noise allowed for.
 
-    Noise is one level or one for each pixel, (H, W); they are compared over side×side pixels.
+    `noise` is one level, or one for each pixel (H, W). Differences are averaged over side×side
+    pixels.
     """
     excess = box(abs(here - moved), side) - _NOISE * noise
     np.maximum(excess, 0, out=excess)
@@ -208,7 +212,7 @@ def brightness_confidence(
 
 
 def round_trip_confidence(flow: Flow, back: Flow) -> Floats:
-    """How well going there and coming back meet, 0..1.
+    """How closely the flow there and the flow back lead to where they began, 0..1.
 
     The tolerance is that of Sundaram, Brox and Keutzer, "Dense point trajectories by
     GPU-accelerated large displacement optical flow" (ECCV 2010).
@@ -220,7 +224,7 @@ def round_trip_confidence(flow: Flow, back: Flow) -> Floats:
 
 
 def boundary_confidence(flow: Flow) -> Floats:
-    """0.3 where the motion changes abruptly, softly 1 elsewhere (Ruder et al., GCPR 2016)."""
+    """0.3 where the motion changes abruptly, rising to 1 elsewhere (Ruder et al., GCPR 2016)."""
     gradient = np.zeros(flow.shape[:2], np.float32)
     for part in (flow[..., 0], flow[..., 1]):
         for dx, dy in ((1, 0), (0, 1)):
@@ -232,36 +236,36 @@ def boundary_confidence(flow: Flow) -> Floats:
 
 
 def with_neighbours_distrusted(confidence: Floats, side: int = 3) -> Floats:
-    """The least confidence of the side×side pixels around each, softened."""
+    """The smallest confidence in the side×side pixels around each pixel, blurred."""
     eroded = cv2.erode(confidence, np.ones((side, side), np.uint8))
     return np.asarray(cv2.GaussianBlur(eroded, (0, 0), 0.8), np.float32)
 
 
 def light_of(change: Floats) -> Floats:
-    """What of a change (H, W) or (H, W, C) varies slowly over the picture, as light mostly does."""
+    """The slowly varying part of a change (H, W) or (H, W, C), which is mostly one of light."""
     return box(change, _SMOOTH).reshape(change.shape)
 
 
 def noise_levels(plane: Floats, sigma: float) -> Floats:
-    """Noise to expect at each pixel (H, W) of what the motion brought there: `sigma` and more.
+    """The noise to expect at each pixel (H, W) of a warped picture, at least `sigma`.
 
-    Where the luma `plane` has contrast, compression leaves ragged edges that are others in each
-    frame, and interpolation misses by a share of it as well.
+    It grows with the contrast of the luma `plane`. There compression leaves ragged edges, which
+    change from frame to frame, and interpolation has larger errors.
     """
     return np.asarray(np.float32(sigma) + _RAGGED * np.sqrt(variance(plane)), np.float32)
 
 
 def variance(plane: Floats) -> Floats:
-    """Of the values around each pixel (H, W): the square of the local contrast."""
+    """Variance of the values around each pixel (H, W): the square of the local contrast."""
     mean = box(plane, _AROUND)
     return np.maximum(box(plane * plane, _AROUND) - mean * mean, 0)
 
 
 def unexplained(change: Floats, noise: float | Floats) -> Floats:
-    """What of a change (H, W) or (H, W, 3) noise does not explain, of one level or of one a pixel.
+    """The part of a change (H, W) or (H, W, 3) that noise does not explain.
 
-    Slow variations over the picture are all kept (light that changes), fine ones as far as their
-    local strength exceeds the noise.
+    `noise` is one level, or one for each pixel (H, W). Slow variations over the picture, such as a
+    change of light, are kept. Fine ones are kept as far as their local strength exceeds the noise.
     """
     if isinstance(noise, float) and noise == 0:
         return change
@@ -270,9 +274,10 @@ def unexplained(change: Floats, noise: float | Floats) -> Floats:
 
 
 def beyond_noise(fine: Floats, noise: float | Floats) -> Floats:
-    """Fine variations (H, W) or (H, W, 3): none up to 2.5 times `noise` (local RMS), all from 5 on.
+    """The part of fine variations (H, W) or (H, W, 3) that exceeds the noise.
 
-    Noise is one level or one for each pixel, (H, W).
+    Variations with a local RMS of up to 2.5 times `noise` are removed, those from 5 times on are
+    kept. `noise` is one level, or one for each pixel (H, W).
     """
     if isinstance(noise, float) and noise == 0:
         return fine

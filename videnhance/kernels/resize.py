@@ -1,4 +1,4 @@
-"""Resize images with separable filters, centred on pixels, their edges repeated."""
+"""Resize images with separable filters, with half-pixel centres and edges repeated."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _Plane = NDArray[np.float32]
 def resize(image: Image, height: int, width: int) -> Image:
     """Resize (3, H, W) to (3, height, width) with the Catmull-Rom kernel (a = -0.5; Keys 1981).
 
-    For a reduction the kernel is widened by the factor, so nothing aliases. Excursions beyond
-    0..1, in the source or by overshoot, are kept. At its own size the image itself is returned.
+    To reduce, the kernel is widened by the factor, which avoids aliasing. Values beyond 0..1, from
+    the source or from overshoot, are kept. If the size is the same, the image itself is returned.
     Raises ValueError for a size below 1.
     """
     if height < 1 or width < 1:
@@ -26,7 +26,7 @@ def resize(image: Image, height: int, width: int) -> Image:
     if (rows, columns) == (height, width):
         return image
     result = np.empty((len(image), height, width), np.float32)
-    # Plane by plane, so that what is worked on stays in the cache.
+    # Plane by plane, so that the data stays in the processor's cache.
     for plane, out in zip(image, result, strict=True):
         # Rows are cheap to gather and columns are not, hence the transposes.
         tall = _along_rows(plane, height)
@@ -35,7 +35,7 @@ def resize(image: Image, height: int, width: int) -> Image:
 
 
 def enlarge_linear(image: Image, height: int, width: int) -> Image:
-    """Enlarge (3, H, W) to (3, height, width) by straight lines: ten times quicker, and softer."""
+    """Enlarge (3, H, W) to (3, height, width) bilinearly: ten times faster, and softer."""
     result = np.empty((len(image), height, width), np.float32)
     for plane, out in zip(image, result, strict=True):
         cv2.resize(plane, (width, height), out, interpolation=cv2.INTER_LINEAR)
@@ -63,7 +63,7 @@ def _along_rows(plane: _Plane, height: int) -> _Plane:
 
 @lru_cache(maxsize=64)
 def _taps(before: int, after: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """For every tap, which sample each output takes and how much of it; shape (taps, after)."""
+    """Indices and weights of the samples that each output is summed from; shape (taps, after)."""
     factor = before / after
     widening = max(1.0, factor)
     support = 2 * widening

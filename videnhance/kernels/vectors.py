@@ -1,8 +1,7 @@
-"""Vectors of floats as a type that compiled functions know.
+"""Vectors of floats, as a type for compiled functions.
 
-LLVM gives up on turning loops over many arrays into vector instructions, for it cannot tell that
-the arrays are apart, so the kernels say what they mean. On processors with shorter vectors LLVM
-splits these.
+LLVM does not vectorise loops over many arrays, since it cannot prove that the arrays do not
+overlap. So the kernels use vectors explicitly. LLVM splits these on processors with shorter ones.
 """
 
 from __future__ import annotations
@@ -126,17 +125,17 @@ lanes: Any = _zeros(LANES)
 quad: Any = _zeros(QUAD)
 """`quad()`: a vector of zeros."""
 load: Any = intrinsic(_load)
-"""`load(array, element, like)`: as many numbers as `like` has, from that flat position on."""
+"""`load(array, element, like)`: a vector with the lanes of `like`, from that flat index on."""
 load_one: Any = intrinsic(_load_one)
-"""`load_one(array, element)`: a number by its flat position."""
+"""`load_one(array, element)`: the number at that flat index."""
 store: Any = intrinsic(_store)
-"""`store(array, element, value)`: a vector or a number, from that flat position on."""
+"""`store(array, element, value)`: write a vector or a number, from that flat index on."""
 prefetch: Any = intrinsic(_prefetch)
-"""`prefetch(array, element)`: have it in the cache soon; it may lie outside of the array."""
+"""`prefetch(array, element)`: load into the cache; the index may lie outside the array."""
 spread: Any = intrinsic(_spread)
 """`spread(number, like)`: a vector of as many lanes as `like` with this number in each."""
 prelu: Any = intrinsic(_prelu)
-"""`prelu(vector, slope)`: lanes that are not above 0 times their slope."""
+"""`prelu(vector, slope)`: the vector, with lanes that are not above 0 multiplied by `slope`."""
 
 
 def _arithmetic(instruction: str) -> Any:

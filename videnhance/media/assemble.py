@@ -34,10 +34,12 @@ _FORMATS = {
     ".avi": "avi", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts",
 }  # fmt: skip
 _TIMED_BY_EDIT_LIST = ("mp4", "mov")
+"""Muxers that write the start offset of a stream as an edit list."""
 _COARSEST_MOVIE_TIMESCALE = 10_000
+"""Smallest time scale for edit lists, in ticks per second."""
 _TELLING_LATE = ("mpegts", "avi")
-"""Muxers that take a header with streams which they cannot hold."""
-# What a muxer writes itself, or what describes the old file's bytes rather than the recording.
+"""Muxers that write a header even for streams that they cannot hold."""
+# Tags that a muxer writes itself, or that describe the old file and not the recording.
 _CONTAINER_TAGS = frozenset(
     {
         "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "vendor_id",
@@ -45,7 +47,7 @@ _CONTAINER_TAGS = frozenset(
         "_statistics_writing_date_utc", "_statistics_tags", TAG.lower(),
     }
 )  # fmt: skip
-# What FFmpeg's MP4 muxer has an iTunes atom for (libavformat/movenc.c, mov_write_ilst_tag).
+# Tags for which FFmpeg's MP4 muxer has an iTunes atom (libavformat/movenc.c, mov_write_ilst_tag).
 _CLASSIC_KEYS = frozenset(
     {
         "title", "artist", "album_artist", "composer", "album", "date", "comment", "genre",
@@ -63,13 +65,14 @@ class SegmentFile:
     pts: tuple[int, ...]
     """In ticks of the job's time base."""
     sources: tuple[int, ...]
-    """Which of the segment's source frames each frame shows, from 0."""
+    """For each frame, the number of the segment's source frame that it shows, from 0."""
     last_duration: int
     delay: int
+    """In frames."""
 
 
 def container_format(output: Path) -> str:
-    """FFmpeg's muxer for a file name. Raises UsageError for endings that are not supported."""
+    """FFmpeg's muxer for a file name. Raises UsageError for unsupported endings."""
     try:
         return _FORMATS[output.suffix.lower()]
     except KeyError:
@@ -80,7 +83,7 @@ def container_format(output: Path) -> str:
 
 
 def is_container_tag(key: str) -> bool:
-    """Whether a metadata key belongs to the file's bytes and not to the recording."""
+    """Whether a metadata key describes the file and not the recording."""
     base, dash, language = key.lower().rpartition("-")
     return key.lower() in _CONTAINER_TAGS or (
         bool(dash) and len(language) == 3 and base in _CONTAINER_TAGS
@@ -98,7 +101,10 @@ def unsupported_streams(source: SourceInfo, muxer: str) -> tuple[StreamInfo, ...
 
 
 def _accepts(source: SourceInfo, stream: Any, muxer: str) -> bool:
-    """Write a header with the stream into memory; the muxer's answer is the truth."""
+    """Whether a muxer can hold a stream, found by writing a header to memory.
+
+    Attachments and covers are not written but decided by the muxer's name.
+    """
     if stream.type == "attachment" or is_cover(stream):
         return muxer == "matroska" or (is_cover(stream) and muxer == "mp4")
     try:
@@ -111,7 +117,7 @@ def _accepts(source: SourceInfo, stream: Any, muxer: str) -> bool:
 
 
 def _comes_back(source: SourceInfo, stream: Any, muxer: str) -> bool:
-    """Whether a packet that is written is read again as of the same kind."""
+    """Whether the stream has the same type when one of its packets is written and read back."""
     file = io.BytesIO()
     with open_source(source.path) as container:
         packets = read_packets(container, container.streams[stream.index], DecodeErrors())
@@ -128,7 +134,7 @@ def _comes_back(source: SourceInfo, stream: Any, muxer: str) -> bool:
 
 
 def is_cover(stream: Any) -> bool:
-    """Whether a video stream is a picture attached to the recording."""
+    """Whether a video stream is a cover picture."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
@@ -142,7 +148,11 @@ def holding_formats(source: SourceInfo) -> tuple[str, ...]:
 
 
 def _movflags(metadata: dict[str, str]) -> str:
-    """Keys beyond the classic ones need QuickTime's own list, which some players do not read."""
+    """FFmpeg's `movflags` for this metadata.
+
+    Keys without an iTunes atom need QuickTime's own list. It is used only for these, since some
+    players do not read it.
+    """
     return "+write_colr" if metadata.keys() <= _CLASSIC_KEYS else "+write_colr+use_metadata_tags"
 
 
@@ -157,8 +167,8 @@ class Assembler:
         declaration: Declaration | None = None,
         stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """Leaves out the streams that the `declaration` says; `stop` is called often and may
-        raise.
+        """Streams that the `declaration` lists as dropped are left out. `stop` is called often and
+        may raise.
         """
         self.stop = stop
         self.source = source
@@ -167,7 +177,7 @@ class Assembler:
         self.declaration = declaration or Declaration()
         self.dropped = frozenset(self.declaration.dropped)
         self.decode_errors = DecodeErrors()
-        """What could not be copied as it was."""
+        """Packets that could not be read, or whose times were repaired."""
 
     def run(
         self,
@@ -177,9 +187,10 @@ class Assembler:
         *,
         only_beginning: bool = False,
     ) -> None:
-        """Write the file. `clip` is what was encoded; raises ResourceError on a full disk.
+        """Write the file. `clip` describes the encoded video.
 
-        `only_beginning` ends the copied streams soon after the video.
+        With `only_beginning`, the copied streams end soon after the video. Raises ResourceError on
+        a full disk, and UsageError if the container does not take the streams.
         """
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.source.path))
@@ -216,25 +227,29 @@ class Assembler:
                 _close_quietly(output)
 
     def _options(self, metadata: dict[str, str], clip: ClipInfo) -> dict[str, str]:
-        # Without it Matroska's muxer draws random identifiers, and no two runs give equal bytes.
+        # Without it the Matroska muxer writes random identifiers, and no two runs give equal bytes.
         options = {"fflags": "+bitexact"}
         if self.muxer in _TIMED_BY_EDIT_LIST:
-            # Start offsets go through the edit list in the movie's time scale; in the default of
-            # 1/1000 the roundings of two streams add up to more than a millisecond.
+            # Start offsets are written to the edit list in the movie's time scale. With the default
+            # of 1/1000, the rounding errors of two streams add up to more than a millisecond.
             scale = clip.time_base.denominator
             while scale < _COARSEST_MOVIE_TIMESCALE:
                 scale *= 10
             return options | {"movie_timescale": str(scale), "movflags": _movflags(metadata)}
         if self.muxer in MATROSKA_MUXERS:
-            # Sound that begins before the picture (encoder priming) lies before zero; moving all
-            # streams to make room would take the frames off their times.
+            # Audio that begins before the video (encoder priming) has negative times. Shifting all
+            # streams to make them positive would change the times of the frames.
             return options | {"default_mode": "passthrough", "avoid_negative_ts": "disabled"}
         return options
 
     def _add_streams(
         self, output: Any, source: Any, first: Any, clip: ClipInfo, rate: Fraction
     ) -> tuple[Any, dict[int, Any]]:
-        """Streams in the source's order; attachments and covers of Matroska go in whole."""
+        """Add the streams in the source's order; write attachments, and covers in Matroska, whole.
+
+        Returns the video stream, and by their index in the source the streams whose packets are
+        still to be copied.
+        """
         copies: dict[int, Any] = {}
         for stream in source.streams:
             if stream.index == self.source.video:
@@ -276,10 +291,10 @@ class Assembler:
     def _video_packets(
         self, parts: Sequence[SegmentFile], stream: Any, time_base: Fraction
     ) -> Iterator[tuple[float, Any]]:
-        """Packets of all segments with their own times and decoding times made anew.
+        """Packets of all segments, with their frames' times and with new decoding times.
 
-        Decoding times carry no information of their own: packet i gets the time that stands
-        `delay` places before it in the order of presentation.
+        Decoding times carry no information of their own. Packet i gets the time of frame
+        i - `delay` in presentation order.
         """
         pts = [stamp for part in parts for stamp in part.pts]
         delay = max(part.delay for part in parts)
@@ -312,7 +327,7 @@ class Assembler:
         streams = [source.streams[index] for index in copies]
         for packet in timed_packets(source, streams, self.decode_errors):
             stamp = packet.dts if packet.dts is not None else packet.pts
-            # The file's own order is kept; a packet without a time goes with its neighbours.
+            # The file's own order is kept. A packet without a time stays behind its predecessor.
             if stamp is not None:
                 latest = max(latest, float(stamp * packet.time_base))
             if end is not None and latest > end:
@@ -329,7 +344,7 @@ def _copy_stream(output: Any, stream: Any) -> Any:
 
 
 def attachment_name(stream: Any) -> str:
-    """The file name of an attachment; Matroska demands one."""
+    """The file name of an attachment; Matroska requires one."""
     return stream.metadata.get("filename") or "attachment"
 
 
@@ -343,21 +358,21 @@ def _add_attachment(output: Any, stream: Any) -> None:
 
 
 def _add_cover(output: Any, path: str, stream: Any) -> None:
-    """A cover picture as Matroska holds it: an attachment named cover.*."""
+    """Add a cover picture the way Matroska holds it: as an attachment named cover.*."""
     mime = {"mjpeg": "image/jpeg", "png": "image/png"}.get(stream.codec_context.name, "image/bmp")
     name = stream.metadata.get("filename") or f"cover.{mime.rpartition('/')[2].replace('e', '')}"
     output.add_attachment(name, mime, cover_picture(path, stream.index))
 
 
 def cover_picture(path: str, index: int) -> bytes:
-    """The bytes of a cover picture; none where its stream is empty."""
+    """The bytes of a cover picture; empty if its stream has no packet."""
     with open_source(path) as again:
         packet = next(read_packets(again, again.streams[index], DecodeErrors()), None)
         return b"" if packet is None else bytes(packet)
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """The metadata that belongs to the recording."""
+    """The metadata that describes the recording, without that of the file."""
     return {
         key: value
         for key, value in metadata.items()
@@ -374,7 +389,10 @@ def stream_metadata(stream: Any) -> dict[str, str]:
 
 
 def _is_translation(key: str, metadata: dict[str, str]) -> bool:
-    """FFmpeg lists a QuickTime tag twice, plain and as `key-fra`; the muxer takes the plain one."""
+    """Whether a key repeats a QuickTime tag with a language, as `key-fra` repeats `key`.
+
+    FFmpeg lists such a tag twice. The muxer takes the plain one.
+    """
     base, dash, language = key.rpartition("-")
     return bool(dash) and len(language) == 3 and base in metadata
 
@@ -384,8 +402,8 @@ def scaled_display_matrix(
 ) -> tuple[int, ...]:
     """A display matrix whose translation fits the enlarged picture.
 
-    Entries are 16.16 fixed point but for the last column (2.30); the translation is counted in
-    samples of the stored picture (ISO/IEC 14496-12, 6.2.2).
+    Entries are 16.16 fixed point, those of the last column 2.30. The unit of the translation is
+    one sample of the stored picture (ISO/IEC 14496-12, 6.2.2).
     """
     a, b, u, c, d, v, x, y, w = matrix
     scale = Fraction(clip.height, source.height)
@@ -393,6 +411,6 @@ def scaled_display_matrix(
 
 
 def _close_quietly(output: Any) -> None:
-    # Already closed, or the first error is the one that matters.
+    # The file may be closed already. If closing fails, an earlier error is the one to report.
     with suppress(OSError, ValueError):
         output.close()

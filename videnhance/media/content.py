@@ -1,4 +1,4 @@
-"""Read a file as verification compares it: what it says of itself, its files, its packets."""
+"""Read everything of a file that verification compares, except the frames of its video."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ from videnhance.media.source import DecodeErrors, SourceInfo, is_chapter_track, 
 
 @dataclass
 class Times:
-    """Timestamps, kept small: a film has hundreds of thousands."""
+    """Timestamps in a compact array, since a film has hundreds of thousands.
+
+    `unit` is the length of a tick in seconds.
+    """
 
     unit: Fraction
     ticks: array[int] = field(default_factory=lambda: array("q"))
 
     def seconds(self) -> Iterator[Fraction]:
-        """All of them, in their order."""
+        """All times in seconds, in their order."""
         return (tick * self.unit for tick in self.ticks)
 
     def earliest(self) -> Fraction:
-        """The smallest; there must be one."""
+        """The smallest time in seconds. There must be at least one."""
         return min(self.ticks) * self.unit
 
 
 @dataclass
 class Copy:
-    """What a stream's packets amount to, however a container cuts them.
+    """The packets of a copied stream: a digest of their bytes, and where and when each begins.
 
-    `times` has one entry per packet; its place among the stream's bytes is in `offsets`.
+    The digest does not depend on how a container splits the bytes into packets. `times` and
+    `offsets` have one entry per packet; the offset is its position among the stream's bytes.
     """
 
     times: Times
@@ -50,7 +54,7 @@ class Copy:
     size: int = 0
 
     def add(self, packet: Any) -> None:
-        """Take in the next packet; one without a presentation time counts by its decoding time."""
+        """Add the next packet. Its time is its pts, or its dts if it has no pts."""
         payload = _payload(packet)
         self.digest.update(payload)
         self.offsets.append(self.size)
@@ -60,7 +64,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Attached:
-    """A file that a recording carries: a cover picture (which has no name of its own) or other."""
+    """A file in a recording: an attachment, or a cover picture, whose name is left empty."""
 
     index: int
     name: str
@@ -69,33 +73,35 @@ class Attached:
 
 @dataclass(frozen=True)
 class Description:
-    """What a file says of itself."""
+    """What a file's headers say, and its attachments."""
 
     info: SourceInfo
     described: dict[int, dict[str, str]]
+    """Metadata of each stream, by its index."""
     dispositions: dict[int, int]
+    """Disposition flags of each stream, by its index."""
     copied: tuple[int, ...]
-    """Streams beside the video whose packets are copied."""
+    """Indices of the streams besides the video whose packets are copied."""
     covers: tuple[Attached, ...]
     attachments: tuple[Attached, ...]
     chapters: tuple[tuple[Fraction, Fraction, str], ...]
     metadata: dict[str, str]
     declaration: Declaration | None
-    """What it says of itself, where this program made it."""
+    """None if the file has none that can be read."""
 
     @property
     def tick(self) -> Fraction:
-        """The smallest step of its video's times, in seconds."""
+        """The time base of the video: the smallest step of its times, in seconds."""
         return self.info.clip.time_base
 
 
 @dataclass(frozen=True)
 class Content:
-    """The packets of a file's streams beside the video."""
+    """The packets of a file's streams besides the video."""
 
     copies: dict[int, Copy]
     earliest: Fraction | None
-    """The first time of any packet, decoding times included."""
+    """The earliest decoding time of any packet, those of the video included, in seconds."""
 
 
 def describe(path: str) -> Description:
@@ -153,7 +159,7 @@ def _digest(data: bytes) -> str:
 
 
 def _payload(packet: Any) -> bytes:
-    """A packet's bytes; without the ADTS header that MPEG-TS puts before AAC (ISO 14496-3)."""
+    """A packet's bytes, without the ADTS header that MPEG-TS puts before AAC (ISO 14496-3)."""
     data = bytes(packet)
     context = packet.stream.codec_context
     is_adts = len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0

@@ -1,9 +1,9 @@
-"""What an output declares to be, written into it, so that `verify` can judge it alone.
+"""Write and read the declaration of an output, which lets `verify` judge the file alone.
 
-A declaration says which streams were left out and, where frames are not one for one, which frame
-of the source each frame shows, and when. Matroska holds it as a tag, MP4 and MOV as a box of their
-own kind (ISO/IEC 14496-12, `uuid`) at the end of the file. Where a container has no place for it
-and it says something, it lies beside the output as OUTPUT.videnhance.json.
+A declaration lists the streams that were left out. If frames are not one for one, it also says
+which source frame each frame shows, and when. Matroska holds it as a tag. MP4 and MOV hold it in a
+box of their own type (ISO/IEC 14496-12, `uuid`) at the end of the file. Other containers have no
+place for it: if it says something, it is written to OUTPUT.videnhance.json beside the output.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import Any
 from videnhance import __version__
 
 TAG = "VIDENHANCE"
-"""The key of Matroska's tag."""
+"""Key of the tag in Matroska."""
 _BOX = bytes.fromhex("7c1b6c1e5e5c4b0e9a3f2f6d76656e68")
-"""The extended type of MP4's box; drawn once, at random."""
+"""Extended type of the box in MP4 and MOV; chosen once, at random."""
 _LARGEST = 256 << 20
-"""Bytes of an unpacked declaration that are read: far more than days of video need."""
+"""Largest declaration that is read, in bytes after unpacking. Days of video need far less."""
 _TAGGED, _BOXED = ("matroska", "webm"), ("mp4", "mov")
 
 
@@ -36,9 +36,9 @@ _TAGGED, _BOXED = ("matroska", "webm"), ("mp4", "mov")
 class ShownFrame:
     """What one frame of an output shows, and when.
 
-    `source` is the number of the source frame that it shows, among those that can be decoded. It
-    is shown `fraction` of the way from source frame `base` to the next; behind the last one the
-    last gap goes on.
+    `source` is the number of the source frame that it shows, counting only frames that can be
+    decoded. Its time lies `fraction` of the way from source frame `base` to the next one. The last
+    source frame has no next one: there, the gap before it is used.
     """
 
     source: int
@@ -48,23 +48,23 @@ class ShownFrame:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What an output is to its source."""
+    """How an output differs from a copy of its source with the same streams and frames."""
 
     dropped: tuple[int, ...] = ()
     """Streams of the source that were left out."""
     waived: tuple[str, ...] = ()
-    """Checks that the user released the container from."""
+    """Names of the checks that the user waived."""
     frames: tuple[ShownFrame, ...] | None = None
-    """None where frames are one for one, each at its own time."""
+    """None if frames are one for one, each at the time of its source frame."""
     version: str = __version__
 
     @property
     def says_something(self) -> bool:
-        """Whether it differs from what is judged without one."""
+        """Whether it differs from what `verify` assumes of a file without a declaration."""
         return bool(self.dropped or self.waived or self.frames is not None)
 
     def text(self) -> str:
-        """As it is written."""
+        """The declaration as JSON."""
         values: dict[str, Any] = {
             "videnhance": self.version,
             "dropped": list(self.dropped),
@@ -76,7 +76,7 @@ class Declaration:
 
     @classmethod
     def parsed(cls, text: str) -> Declaration:
-        """Raises ValueError for what `text` did not write."""
+        """Read what `text` wrote. Raises ValueError for anything else."""
         try:
             values = json.loads(text)
             frames = values.get("frames")
@@ -93,10 +93,10 @@ class Declaration:
 def shown_frames(
     times: Sequence[int], outputs: Sequence[tuple[int, int]]
 ) -> tuple[ShownFrame, ...] | None:
-    """What is shown, from the times of the source's frames and the frames of the output.
+    """The declared frames of an output; None if frames are one for one.
 
-    Of the latter there are the number of the source frame, from 0, and the time. All times are in
-    the same ticks. None where frames are one for one.
+    `times` are the times of the source's frames. `outputs` has for each output frame the number of
+    the source frame that it shows, from 0, and its time. All times are in the same ticks.
     """
     if list(enumerate(times)) == list(outputs):
         return None
@@ -109,7 +109,7 @@ def _placed(source: int, pts: int, times: Sequence[int]) -> ShownFrame:
 
 
 def _gap(times: Sequence[int], at: int) -> int:
-    """Ticks to the next frame; behind the last one those from the one before."""
+    """Ticks from a frame to the next; for the last frame, those from the frame before."""
     if len(times) < 2:
         return 1
     at = min(at, len(times) - 2)
@@ -119,9 +119,9 @@ def _gap(times: Sequence[int], at: int) -> int:
 def expected_times(
     frames: Sequence[ShownFrame], times: Sequence[Fraction]
 ) -> Iterator[Fraction | None]:
-    """When each frame is to be shown, given the times of the source's frames.
+    """Time at which each frame must be shown, given the times of the source's frames.
 
-    None where the source has no such frame.
+    None if the source does not have the frame's `base`.
     """
     gaps = [b - a for a, b in pairwise(times)] or [Fraction(0)]
     for frame in frames:
@@ -138,7 +138,7 @@ def _packed(frames: Sequence[ShownFrame]) -> str:
         [frame.fraction.numerator for frame in frames],
         [frame.fraction.denominator for frame in frames],
     )
-    # As differences, which repeat with the pattern and take next to no room.
+    # Differences repeat with the pattern of the frames, so they compress to very few bytes.
     rows = [[b - a for a, b in pairwise([0, *column])] for column in columns]
     packed = zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 9)
     return base64.b64encode(packed).decode("ascii")
@@ -161,12 +161,15 @@ def _unpacked(text: str) -> tuple[ShownFrame, ...]:
 
 
 def tags(declaration: Declaration, muxer: str) -> dict[str, str]:
-    """The tags with which a muxer writes a declaration; none where it cannot."""
+    """The metadata tags that hold a declaration; empty if the muxer has no place for them."""
     return {TAG: declaration.text()} if muxer in _TAGGED else {}
 
 
 def complete(path: Path, declaration: Declaration, muxer: str) -> None:
-    """Write what no tag holds: MP4's box, or the file beside the output."""
+    """Write a declaration that is not in a tag: into MP4's box, or to a file beside the output.
+
+    A file that an earlier output left there is deleted.
+    """
     beside = sidecar(path)
     beside.unlink(missing_ok=True)
     if muxer in _BOXED:
@@ -178,12 +181,12 @@ def complete(path: Path, declaration: Declaration, muxer: str) -> None:
 
 
 def sidecar(path: Path) -> Path:
-    """Where a declaration lies that a container has no place for."""
+    """Path of the file beside an output that holds its declaration."""
     return path.with_name(path.name.removesuffix(".part") + ".videnhance.json")
 
 
 def read_declaration(path: str, metadata: Mapping[str, str]) -> Declaration | None:
-    """The declaration of a file with that metadata; None where it has none that can be read."""
+    """The declaration of a file that has this metadata; None if there is none that can be read."""
     texts = [value for key, value in metadata.items() if key.upper() == TAG]
     file = Path(path)
     try:
@@ -196,7 +199,7 @@ def read_declaration(path: str, metadata: Mapping[str, str]) -> Declaration | No
 
 
 def _boxes(path: Path) -> Iterator[str]:
-    """The texts of our boxes at the top level of an MP4 file."""
+    """The declarations in our boxes at the top level of an MP4 file, as text."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         at = 0

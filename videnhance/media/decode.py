@@ -26,7 +26,10 @@ from videnhance.media.source import (
 from videnhance.media.timeline import Segment, Timeline
 
 _SEEK_BACK = (0, 1, 4, 16, 64)
-"""Seconds before the seek point to seek to, one after the other: MPEG streams have no index."""
+"""How far before the seek point to seek, in seconds, one value after the other.
+
+MPEG streams have no index, so a seek may end after its target.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,36 +40,36 @@ class Picture:
     pts: int
     duration: int
     number: int
-    """Counted from where decoding began."""
+    """Number of the frame, counted from where decoding began."""
 
 
 @dataclass(frozen=True)
 class _Held:
-    """A picture that was decoded and not given out yet."""
+    """A picture that was decoded but not yielded yet."""
 
     picture: Picture
     before: DecodeErrors
-    """What was lost since the source was opened, but for what befell this picture itself."""
+    """Decode errors counted until this picture, without its own damage or retiming."""
 
 
 class Copies:
-    """Copies frames into memory that is not the decoder's.
+    """Copies frames, so that nobody holds memory of the decoder.
 
-    Decoders use the memory of frames again once nobody holds these, and what H.264 shows of damaged
-    pictures may be what happens to lie there; so nobody may hold any.
+    A decoder reuses a frame's memory once nobody holds the frame. A damaged H.264 picture may show
+    what that memory last contained, so the result would depend on which frames were held.
     """
 
     def __init__(self) -> None:
         self._form: tuple[int, int, str] | None = None
 
     def __call__(self, frame: Any) -> Any:
-        """The same picture in memory of its own."""
+        """A copy of the frame in memory of its own."""
         form = (frame.width, frame.height, frame.format.name)
         if form != self._form:
             self._form, (width, height, name) = form, form
             graph = av.filter.Graph()
             graph.threads = 1
-            # Times pass through as they are, whatever the unit.
+            # The filter does not change times, so any time base will do.
             source = graph.add_buffer(
                 width=width, height=height, format=name, time_base=Fraction(1)
             )
@@ -79,27 +82,28 @@ class Copies:
 class Decoder:
     """Decodes segments of one source; use as a context manager.
 
-    Decoding a segment always gives the frames and decode errors that decoding from its seek point
-    gives, whether the decoder was sought there or, as an economy, was already on its way from
-    there. Pictures beyond a segment's end are held for the next one.
+    A segment always has the frames and decode errors that decoding from its seek point gives. If
+    the decoder already came from that seek point and has not passed the segment, it goes on
+    instead of seeking again. Pictures beyond a segment's end are held for the next one.
     """
 
     def __init__(self, source: SourceInfo, timeline: Timeline, ticks: int = 1) -> None:
-        """`ticks` is how many of the frames' ticks make one of the source's."""
+        """Times of a `Frame` are those of the source multiplied by `ticks`."""
         self.ticks = ticks
         self.source = source
         self.timeline = timeline
         self.decode_errors = DecodeErrors()
-        """What the segments decoded so far cost, without what lay before or beyond them."""
+        """Decode errors of the segments decoded so far, without those outside the segments."""
         self._seen = DecodeErrors()
+        """Decode errors of everything decoded so far."""
         self._stack = ExitStack()
         self._pictures: Iterator[_Held] | None = None
         self._seek_point: int | None = None
         self._opened = DecodeErrors()
-        """What had been seen when decoding from the seek point began."""
+        """Copy of `_seen` from when decoding from the seek point began."""
         self._ahead: deque[_Held] = deque()
         self._tail: deque[Picture] = deque()
-        """The last pictures given out, as many as a preroll needs."""
+        """The last pictures taken, as many as a preroll needs."""
         self._last: Picture | None = None
 
     def __enter__(self) -> Self:
@@ -125,10 +129,10 @@ class Decoder:
     ) -> Iterator[tuple[Frame, bool]]:
         """Frames of a segment as RGB, in order; the flag says whether a frame is inside.
 
-        Up to `preroll` frames before it and up to `postroll` frames beyond it are outside; without
-        a frame inside there are none of these. Decode errors of the segment are added to
-        `self.decode_errors`. Raises InputError when the picture's size changes, with the time where
-        it does.
+        Up to `preroll` frames before the segment and up to `postroll` frames beyond it come with
+        it, unless no frame is inside. Decode errors of the segment are added to
+        `self.decode_errors`. Raises InputError if the picture's size changes, with the time at
+        which it does.
         """
         for picture, inside in self.pictures(segment, preroll, postroll):
             yield self._to_frame(picture), inside
@@ -141,8 +145,8 @@ class Decoder:
         if segment.start is not None:
             while self._next_before(segment.start):
                 self._give_out(preroll)
-        # Segments share out all that was lost: each has what came from its first picture on, up
-        # to the first one beyond it.
+        # Each decode error counts for exactly one segment: the count of a segment runs from its
+        # first picture to the first one beyond it.
         before = self._opened if segment.start is None else self._seen_before_next()
         inside = self._next_before(segment.end) is not None
         if inside:
@@ -160,7 +164,7 @@ class Decoder:
         return picture.number if self.timeline.by_number else picture.pts
 
     def _look_ahead(self, number: int = 0) -> _Held | None:
-        """The next picture, or one beyond it, left where it is; None behind the last."""
+        """The picture `number` places after the next one, without taking it; None at the end."""
         while len(self._ahead) <= number:
             held = next(self._pictures, None) if self._pictures else None
             if held is None:
@@ -169,7 +173,10 @@ class Decoder:
         return self._ahead[number]
 
     def _next_before(self, position: int | None) -> _Held | None:
-        """The next picture, if it lies before that position; None is the end of the file."""
+        """The next picture if it lies before `position`, else None.
+
+        A `position` of None is the end of the file.
+        """
         held = self._look_ahead()
         if held is None or position is None or self._position(held.picture) < position:
             return held
@@ -198,7 +205,7 @@ class Decoder:
         self._pictures = self._decode_from(segment)
 
     def _is_on_the_way(self, segment: Segment, preroll: int) -> bool:
-        """Whether going on gives what decoding from the seek point gives, preroll included."""
+        """Whether going on gives the same as decoding from the seek point, preroll included."""
         if self._pictures is None or self._seek_point != segment.seek_point:
             return False
         if self._last is None:
@@ -211,17 +218,17 @@ class Decoder:
         container = self._stack.enter_context(open_source(self.source.path))
         stream: Any = container.streams[self.source.video]
         if segment.seek_point is not None and not self._seek(container, stream, segment.seek_point):
-            # The index lied: reading from the beginning is slow but right.
+            # The index was wrong. Decoding from the beginning is slow but right.
             container = self._stack.enter_context(open_source(self.source.path))
             stream = container.streams[self.source.video]
-        # Slices only: with frame threads, what is saved of damaged packets may depend on chance.
+        # No frame threads: with them, the pictures recovered from damaged packets may vary by run.
         stream.thread_type = "SLICE"
         return self._timed(self._decoded(container, stream))
 
     def _seek(self, container: Any, stream: Any, seek_point: int) -> bool:
-        """Seek to a keyframe at the seek point or, where the container is inexact, before it.
+        """Seek to a keyframe at the seek point or, if the container is inexact, before it.
 
-        False when none comes up.
+        Returns False if none is found.
         """
         for seconds in _SEEK_BACK:
             try:
@@ -237,7 +244,7 @@ class Decoder:
         return False
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[tuple[Any, int | None]]:
-        """Frames in presentation order with the time the decoder gives them."""
+        """Frames in presentation order, each with the time that the decoder gives it."""
         context = stream.codec_context
         copy = Copies()
         last = None
@@ -254,7 +261,7 @@ class Decoder:
             yield copy(frame), frame.pts
 
     def _timed(self, decoded: Iterator[tuple[Any, int | None]]) -> Iterator[_Held]:
-        """Give every frame a duration and a time after its predecessor's."""
+        """Give every frame a duration, and a time that is later than its predecessor's."""
         line = self.timeline
         usual = max(1, round(1 / (line.rate * line.time_base)))
         previous: int | None = None
@@ -276,10 +283,10 @@ class Decoder:
             yield _Held(Picture(frame, pts, duration, number), before)
 
     def _room(self, previous: int, usual: int) -> int:
-        """How far behind its predecessor a frame goes whose own time is taken.
+        """Ticks from its predecessor at which to place a frame whose own time is taken.
 
-        Half way to the next frame, so that also a container that counts milliseconds can tell
-        the two apart, and the next frame keeps its time.
+        That is half way to the next frame. Even a container that counts milliseconds can tell the
+        two apart there, and the next frame keeps its time.
         """
         stamps = self.timeline.stamps
         at = bisect_right(stamps, previous)
@@ -287,9 +294,10 @@ class Decoder:
         return max(1, min(gap, usual) // 2)
 
     def _stamp(self, number: int, stamp: int | None, timed: bool) -> int | None:
-        """The time of a frame; `timed` where the decoder has given this or an earlier one a time.
+        """The time of a frame, if it has one.
 
-        Counting from zero is for streams without any; others may begin elsewhere.
+        `timed` says whether the decoder gave a time to this frame or an earlier one. Only streams
+        without any times are counted from zero; others may begin elsewhere.
         """
         line = self.timeline
         if not line.stamps:
@@ -310,7 +318,7 @@ class Decoder:
 
 
 def check_size(source: SourceInfo, picture: Picture) -> None:
-    """Raise InputError where a picture has another size than the recording's first."""
+    """Raise InputError if a picture differs in size from the recording's first."""
     clip, frame = source.clip, picture.frame
     if (frame.width, frame.height) == (clip.width, clip.height):
         return

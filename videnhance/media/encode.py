@@ -33,9 +33,9 @@ from videnhance.media.pixels import (
 from videnhance.media.side_data import Hdr
 from videnhance.media.source import SourceInfo, file_name
 
-_TICK = Fraction(1, 1000)  # Matroska's own; a segment's frames are numbered in it, not timed
-_DTS_ROOM = 512  # more than any encoder reorders; keeps a segment's decoding times rising
-_OTHER_RATE_CONTROLS = ("qp", "b")
+_TICK = Fraction(1, 1000)  # Matroska's time base; packets of a segment hold frame numbers in it
+_DTS_ROOM = 512  # frames, more than any encoder reorders: decoding times stay below frame numbers
+_OTHER_RATE_CONTROLS = ("qp", "b")  # encoder options that take the place of --crf
 
 _CHROMA_LOCATIONS = {
     location.value: location.name.lower() for location in ChromaLocation if location.value
@@ -58,10 +58,10 @@ def resolve_encoding(
     warn: Callable[[str], None] = lambda message: None,
     muxer: str = "matroska",
 ) -> Encoding:
-    """Fill in what the user left open, for an output of `size` (width, height) in a container.
+    """Resolve the user's options for an output of `size` (width, height) in a container.
 
-    `warn` hears of choices that the user may not expect. Raises UsageError for what the encoder
-    cannot do.
+    `warn` is called for choices that the user may not expect. Raises UsageError for options that
+    the encoder does not support.
     """
     name = wanted.codec
     if name == "auto":
@@ -106,7 +106,7 @@ def resolve_encoding(
         else:
             options[key] = value
         if key in _OTHER_RATE_CONTROLS and codec.crf and name != "vp9":
-            # These encoders heed --crf alone where both are set.
+            # If both are set, these encoders use --crf and ignore the other.
             if wanted.crf is not None:
                 raise UsageError(f"--encoder-option {item} and --crf exclude each other.")
             options.pop("crf", None)
@@ -116,7 +116,7 @@ def resolve_encoding(
 
 
 def encoded_clip(clip: ClipInfo, encoding: Encoding) -> ClipInfo:
-    """The clip as it is encoded: RGB sources get a matrix where the pixel format is Y'CbCr."""
+    """The clip as it is encoded. An RGB source gets a matrix if the pixel format is Y'CbCr."""
     target = VideoFormat(encoding.pix_fmt)
     colour = clip.colour
     if target.is_rgb:
@@ -129,7 +129,7 @@ def encoded_clip(clip: ClipInfo, encoding: Encoding) -> ClipInfo:
 
 
 def _is_writable(pix_fmt: str, encoder: str, clip: ClipInfo) -> bool:
-    """Whether frames of a clip can be turned into a format that an encoder takes."""
+    """Whether frames of a clip can be converted to `pix_fmt`, one of the encoder's formats."""
     if pix_fmt.startswith(("grayf", "gbrpf")):
         return False  # FFV1 lists these, but they are experimental
     colour = encoded_clip(clip, Encoding(encoder, pix_fmt)).colour
@@ -143,7 +143,10 @@ def _fitting_pix_fmt(
     encoder: str,
     warn: Callable[[str], None],
 ) -> str:
-    """The format that loses least; H.264, HEVC and AV1 cannot halve the chroma of odd sides."""
+    """The format that loses least, 4:4:4 if the encoder cannot halve the chroma of an odd side.
+
+    H.264, HEVC and AV1 cannot.
+    """
     chosen = nearest_pix_fmt(source, formats, monochrome=encoder == "ffv1")
     if encoder in ("libvpx-vp9", "ffv1"):
         return chosen
@@ -197,8 +200,9 @@ def carries_hdr(encoding: Encoding) -> bool:
 class SegmentEncoder:
     """Writes one segment's frames to a Matroska file; use as a context manager.
 
-    Packets are stamped with their frame's number in the segment, since Matroska's millisecond
-    is too coarse for the source's times; the times go beside the file (`pts`, `durations`).
+    The time of a packet in the file is its frame's number in the segment, since Matroska's
+    milliseconds are too coarse for the source's times. These are kept in `pts` and
+    `last_duration`.
     """
 
     def __init__(self, path: Path, encoding: Encoding, clip: ClipInfo, rate: Fraction) -> None:
@@ -207,9 +211,10 @@ class SegmentEncoder:
         self.clip = clip
         self.pts: list[int] = []
         self.sources: list[int] = []
-        """The source frame that each shows."""
+        """Number of the source frame that each frame shows."""
         self.last_duration = 0
         self.delay = 0
+        """Largest reordering by the encoder so far, in frames."""
         self._numbers: dict[int, int] = {}
         self._packets = 0
         self._container: Any = av.open(file_name(path), "w", format="matroska")
@@ -301,13 +306,13 @@ class SegmentEncoder:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is: it is thrown away, and an earlier error is what matters."""
+        """Close the unfinished file. Errors are ignored: an earlier one is the one to report."""
         with suppress(OSError, ValueError):
             self._container.close()
 
 
 def disk_error(path: Path, exc: OSError) -> ResourceError:
-    """The sentence for a failed write."""
+    """The error to raise for a failed write."""
     return ResourceError(
         f"Writing {path} failed ({exc.strerror or exc}); free some disk space and run the same "
         "command again, it goes on where it stopped."

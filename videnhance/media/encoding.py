@@ -1,4 +1,4 @@
-"""Which encoders there are and how one asks for them; light enough for a help page to import."""
+"""The encoders and their options. Imports nothing slow, so help pages can use it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from videnhance.core import Option
 
 @dataclass(frozen=True)
 class Codec:
-    """What the program knows of one encoder."""
+    """An encoder with its default options."""
 
     encoder: str
+    """FFmpeg's name."""
     crf: tuple[float, float, float] | None
-    """The quality number it gets by default, and its lowest and highest one."""
+    """Default, lowest and highest --crf; None if the encoder has none."""
     preset_key: str | None
+    """The encoder's option that --encoder-preset sets."""
     preset: str | None
     options: Mapping[str, str]
     params_key: str | None = None
     """The option that takes the encoder library's own `key=value:…` list."""
 
 
-# Thread counts are fixed where they change the bits (x264, x265). Qualities are chosen so that
-# the encoder is not what one sees: on the samples, VMAF against the unencoded enlargement stays
-# above 97. x264's quick preset costs 4 % of the default network's time, medium 11 %.
+# Thread counts are fixed where they change the bits (x264, x265). Default qualities are high enough
+# for encoding losses not to be seen: on the samples, VMAF against the unencoded enlargement stays
+# above 97. x264's preset veryfast costs 4 % of the default network's time, medium 11 %.
 CODECS = {
     "x264": Codec(
         "libx264", (15, 0, 51), "preset", "veryfast", {"threads": "4"}, "x264-params"
@@ -45,6 +47,7 @@ CODECS = {
     "prores": Codec("prores_ks", None, "profile", "hq", {"vendor": "apl0"}),
 }  # fmt: skip
 FIXED_PARAMS = {"x265": {"log-level": "none", "frame-threads": "2"}, "svtav1": {"lp": "2"}}
+"""Parameters of the encoder library that are set unless --encoder-option sets them."""
 
 
 @dataclass(frozen=True)

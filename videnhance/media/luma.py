@@ -1,4 +1,4 @@
-"""Read the luma of a recording's frames as it was coded, in order, for measuring."""
+"""Read the coded luma of a recording's frames, in order, for measuring."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WHOLE = Segment(0, None, None, None)
 
 @dataclass(frozen=True)
 class LumaScale:
-    """Where black lies and how far white is from it, as shares of the greatest code value.
+    """Black, and the distance from black to white, as fractions of the largest code value.
 
-    Recordings of different depths and ranges are comparable in the scale of one of them, and
-    differences in it have the peak 1 that PSNR is usually given in.
+    Recordings of different depths and ranges become comparable in the scale of one of them. The
+    largest code value is 1 in it, the peak for which PSNR is usually given.
     """
 
     black: float
@@ -60,7 +60,7 @@ class LumaReader:
         self.info = info
         timeline = read_timeline(info, stop=stop)
         self.expected = timeline.frames
-        """How many frames to expect: a hint."""
+        """Estimated number of frames."""
         self.spacing = float(1 / timeline.rate)
         """Average seconds from frame to frame."""
         self._scale = scale
@@ -80,11 +80,11 @@ class LumaReader:
 
     @property
     def decode_errors(self) -> DecodeErrors:
-        """What could not be read of a damaged recording; complete when all frames were read."""
+        """Decode errors of the recording; complete when all frames were read."""
         return self._decoder.decode_errors
 
     def frames(self) -> Iterator[LumaFrame]:
-        """Every frame in order. Raises InputError where the picture changes its size."""
+        """Every frame in order. Raises InputError if the picture's size changes."""
         clip = self.info.clip
         for picture, _ in self._decoder.pictures(_WHOLE):
             check_size(self.info, picture)
@@ -92,7 +92,7 @@ class LumaReader:
             yield LumaFrame(self._luma(picture.frame), time)
 
     def _luma(self, frame: Any) -> Plane:
-        """The plane Y as it is; what has none is given the luma of BT.709."""
+        """The Y plane in this reader's scale; for RGB and grey formats, BT.709 luma."""
         colour, layout = self.info.clip.colour, planar_layout(frame.format.name)
         if layout.family == "yuv":
             if frame.format.name != layout.name:
@@ -106,7 +106,7 @@ class LumaReader:
         factor = self._scale.span / span
         luma *= np.float32(factor)
         offset = self._scale.black - black * factor
-        # In its own scale a code is only divided; the rest is what rounding left.
+        # In the recording's own scale the offset is zero, except for rounding errors.
         if abs(offset) > 1e-12:
             luma += np.float32(offset)
         return luma

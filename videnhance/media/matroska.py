@@ -1,7 +1,7 @@
-"""Read and mend the header of a Matroska file where FFmpeg and PyAV leave a gap.
+"""Read the header of a Matroska file, and write the display size that PyAV cannot set.
 
-EBML is RFC 8794, Matroska RFC 9559: an element is an id, a size and a body; both numbers begin with
-as many zero bits as they have further bytes.
+EBML is RFC 8794, Matroska is RFC 9559. An element is an id, a size and a body. The id and the size
+each begin with as many zero bits as bytes follow their first one.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from videnhance.core import ClipInfo
 
 MATROSKA_MUXERS = ("matroska", "webm")
-"""FFmpeg's names; what they write counts whole milliseconds."""
+"""FFmpeg's names of its Matroska muxers, which write times in whole milliseconds."""
 
 SEGMENT, TRACKS, TRACK_ENTRY, VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _CRC, _VOID, _TRACK_TYPE, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xBF, 0xEC, 0x83, 0xB0, 0xBA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = b"\x54\xb0", b"\x54\xba", 0x54B2
-_HEADER_BYTES = 1 << 20  # FFmpeg writes the tracks at the beginning
+_HEADER_BYTES = 1 << 20  # bytes to search; FFmpeg writes the tracks at the beginning of the file
 
 
 @dataclass(frozen=True)
 class Element:
-    """Where an element stands: `start` of its id, `body` and `end` as offsets into the data."""
+    """Where an element lies, as offsets into the data: its id at `start`, its `body`, its `end`."""
 
     id: int
     start: int
@@ -34,7 +34,7 @@ class Element:
 
 
 def elements(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Element]:
-    """The elements that lie one after the other in a body; the last may reach past the data."""
+    """The consecutive elements of a body; the last may reach past the end of the data."""
     at, end = start, len(data) if end is None else min(end, len(data))
     while at < end and data[at]:
         body = at + 9 - data[at].bit_length()
@@ -43,24 +43,24 @@ def elements(data: bytes, start: int = 0, end: int | None = None) -> Iterator[El
         length = 9 - data[body].bit_length()
         marker = 1 << 7 * length
         size = int.from_bytes(data[body : body + length]) - marker
-        # All ones is an unknown size: everything that follows.
+        # A size of all ones is unknown: the element takes everything that follows.
         stop = end if size == marker - 1 else body + length + size
         yield Element(int.from_bytes(data[at:body]), at, body + length, stop)
         at = stop
 
 
 def child(data: bytes, parent: Element, wanted: int) -> Element | None:
-    """The first child of an id."""
+    """The first child of an element with the `wanted` id."""
     return next((e for e in elements(data, parent.body, parent.end) if e.id == wanted), None)
 
 
 def write_sample_aspect_ratio(path: Path, clip: ClipInfo) -> None:
-    """State the display size of the track whose pixels are `clip`'s.
+    """Write the display size of the track that has the pixel size of `clip`.
 
-    PyAV cannot tell FFmpeg's muxer the aspect ratio of a stream, and where the codec's own
-    bitstream does not hold it either (VP9, FFV1, ProRes) it would be lost. The muxer writes
-    "display unit unknown" and leaves a void in the track's entry; these make room for width and
-    height, so that nothing else moves. Does nothing where the header looks different.
+    PyAV cannot tell FFmpeg's muxer the aspect ratio of a stream. With codecs whose own bitstream
+    does not hold it (VP9, FFV1, ProRes) it would be lost. The muxer writes "display unit unknown"
+    and leaves a void in the track's entry. Width and height take their place, so the entry keeps
+    its length. Does nothing if the header looks different.
     """
     with path.open("r+b") as file:
         data = file.read(_HEADER_BYTES)
@@ -80,7 +80,10 @@ def write_sample_aspect_ratio(path: Path, clip: ClipInfo) -> None:
 
 
 def _with_display_size(data: bytes, entry: Element, clip: ClipInfo) -> tuple[int, bytes] | None:
-    """Offset and new bytes from a track's video element to the void behind it."""
+    """New bytes from a track's video element to the end of the void after it, and their offset.
+
+    None if the track is another one, or has no room.
+    """
     video, void = child(data, entry, VIDEO), child(data, entry, _VOID)
     if video is None or void is None or void.start < video.end:
         return None
@@ -90,7 +93,7 @@ def _with_display_size(data: bytes, entry: Element, clip: ClipInfo) -> tuple[int
     if size != (clip.width, clip.height) or _DISPLAY_UNIT not in pixels:
         return None
     shape = Fraction(clip.width, clip.height) * clip.sample_aspect_ratio
-    # In pixels where that comes out even, else the smallest numbers of that ratio.
+    # In pixels if the width is then whole, else the smallest numbers with that ratio.
     even = clip.height % shape.denominator == 0
     shown = (int(shape * clip.height), clip.height) if even else shape.as_integer_ratio()
     kept = b"".join(data[e.start : e.end] for e in inner if e.id != _DISPLAY_UNIT)
@@ -103,11 +106,15 @@ def _with_display_size(data: bytes, entry: Element, clip: ClipInfo) -> tuple[int
     room = void.end - video.start - len(body) - len(between)
     if len(kept) >= (1 << 7 * length) - 1 or room < 2:
         return None
-    return video.start, body + between + b"\xec" + bytes([0x80 | room - 2]) + bytes(room - 2)
+    # A size of one byte says at most 126.
+    size_bytes = 1 if room <= 128 else 2
+    left = room - 1 - size_bytes
+    void_head = b"\xec" + (left | 1 << 7 * size_bytes).to_bytes(size_bytes)
+    return video.start, body + between + void_head + bytes(left)
 
 
 def _with_checksum(data: bytes, parent: Element) -> bytes:
-    """An element's bytes with the CRC-32 of its other children made anew, if it has one."""
+    """An element's bytes, with its CRC-32 computed anew if it has one."""
     crc = child(data, parent, _CRC)
     if crc is None:
         return data[parent.start : parent.end]

@@ -1,8 +1,8 @@
-"""Pixels of `av.VideoFrame` to RGB images and back, without losing a code value.
+"""Convert `av.VideoFrame` to RGB images and back, without changing a code value.
 
 Planar and semi-planar formats are read and written in place. Any other format is first
-rearranged by libswscale into the planar one that holds the same code values (checked for each:
-libswscale is not exact between all formats, nor with every odd size).
+rearranged by libswscale into the planar one that holds the same code values. Each of these pairs
+was checked: libswscale is not exact between all formats, nor with every odd size.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from videnhance.kernels import chroma
 from videnhance.kernels import colour as kernel
 
 _BT2020_PRIMARIES = 9
-_BAND = 1 << 16
+_BAND = 1 << 16  # pixels
 _CENTRED_CODECS = frozenset({"mjpeg", "mpeg1video", "h261", "h263"})
 _PLANAR = re.compile(
     r"(?P<family>yuvj?|yuva|gbra?p|gray)(?:4\d\dp)?(?P<float>f)?(?:\d+)?(?P<msb>msb)?(?:le|be)?"
@@ -36,8 +36,9 @@ _PLANAR = re.compile(
 class PlaneLayout:
     """How the code values of a planar or semi-planar format lie in memory.
 
-    `h_shift` and `v_shift` are log2 of the chroma subsampling, `padding` the unused low bits of
-    each word, `interleaved` the places of Cb and Cr in the common plane of a semi-planar format.
+    `h_shift` and `v_shift` are log2 of the chroma subsampling. `padding` is the number of unused
+    low bits in each word. `interleaved` has the positions of Cb and Cr in the common plane of a
+    semi-planar format.
     """
 
     name: str
@@ -58,9 +59,8 @@ class PlaneLayout:
 def to_image(frame: av.VideoFrame, colour: Colour) -> Image:
     """RGB of shape (3, H, W), float32, nominally 0..1, not clipped; alpha is left out.
 
-    `colour` must be resolved: a matrix (but for RGB and grey formats) and, where chroma is
-    subsampled, a chroma location. Raises InputError for formats and matrices that are not
-    supported.
+    `colour` must be resolved: it needs a matrix (except for RGB and grey formats) and, if chroma
+    is subsampled, a chroma location. Raises InputError for unsupported formats and matrices.
     """
     layout = planar_layout(frame.format.name)
     if frame.format.name != layout.name:
@@ -113,7 +113,7 @@ def from_image(image: Image, pix_fmt: str, colour: Colour) -> av.VideoFrame:
 
 
 def has_alpha(pix_fmt: str) -> bool:
-    """Whether the format carries opacity, which `to_image` leaves out."""
+    """Whether the format has an alpha channel, which `to_image` leaves out."""
     format_ = av.VideoFormat(pix_fmt)
     return format_.has_palette or any(c.is_alpha for c in format_.components)
 
@@ -126,11 +126,12 @@ def depth(pix_fmt: str) -> int:
 def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool = False) -> str:
     """The format among an encoder's `supported` ones that keeps most of `source`.
 
-    What counts, in this order: RGB stays RGB and the rest stays Y'CbCr; no bits lost; no chroma
-    resolution lost; nothing stored in vain; the encoder's own order. Formats with alpha are
-    passed over, and the full-range yuvj* in favour of their yuv* twins. Grey stays grey only
-    with `monochrome`, meant for archival codecs (ffv1): hardware decoders refuse grey H.264 and
-    HEVC, so else it becomes 4:2:0. Raises UsageError when the encoder takes no usable format.
+    The criteria, in this order: RGB stays RGB and the rest stays Y'CbCr; no bits are lost; no
+    chroma resolution is lost; no bits or chroma samples are added; the encoder's own order.
+    Formats with alpha are skipped, and yuv* is preferred to its full-range twin yuvj*. Grey stays
+    grey only with `monochrome`, which is meant for archival codecs (ffv1). Without it grey becomes
+    4:2:0, since hardware decoders refuse grey H.264 and HEVC. Raises UsageError if the encoder
+    takes no usable format.
     """
     wanted = planar_layout(source)
     ranked: list[tuple[tuple[int, ...], str]] = []
@@ -152,8 +153,8 @@ def nearest_pix_fmt(source: str, supported: Sequence[str], *, monochrome: bool =
 def resolve_full_range(pix_fmt: str, tagged: int) -> bool:
     """Whether code values span the full range, given the stream's `color_range` (0, 1 or 2).
 
-    Where it is not tagged, RGB, palettes, 1-bit and yuvj* are full range; Y'CbCr and grey are
-    limited, as H.264 and HEVC infer it.
+    Without a tag, RGB, palettes, 1-bit and yuvj* are full range. Y'CbCr and grey are limited range,
+    as H.264 and HEVC infer it.
     """
     if tagged in (1, 2):
         return tagged == 2
@@ -164,10 +165,10 @@ def resolve_full_range(pix_fmt: str, tagged: int) -> bool:
 def resolve_chroma_location(
     pix_fmt: str, codec: str, primaries: int, tagged: int = ChromaLocation.UNSPECIFIED
 ) -> ChromaLocation:
-    """Where chroma samples lie: as `tagged` (see `siting.tagged_chroma_location`), or a guess.
+    """The chroma location: as `tagged` (see `siting.tagged_chroma_location`), or a guess.
 
-    Without a tag: CENTER for JPEG, MPEG-1, H.261 and H.263, which define it so; TOPLEFT for
-    4:2:0 with BT.2020 primaries, as BT.2020 and Ultra HD Blu-ray have it; LEFT for all others,
+    Without a tag it is CENTER for JPEG, MPEG-1, H.261 and H.263, which define it so; TOPLEFT for
+    4:2:0 with BT.2020 primaries, as in BT.2020 and Ultra HD Blu-ray; LEFT for all others, which is
     the default of MPEG-2, H.264 and HEVC. `codec` is FFmpeg's name of the source's codec.
     """
     if tagged in set(ChromaLocation) - {ChromaLocation.UNSPECIFIED}:
@@ -193,13 +194,13 @@ def holds_images(pix_fmt: str, *, full_range: bool = True) -> bool:
 
 @lru_cache(maxsize=512)
 def planar_layout(pix_fmt: str) -> PlaneLayout:
-    """The layout that holds the code values of `pix_fmt`, its own where this module reads it."""
+    """The layout in which `pix_fmt` is read: its own, or that of a planar format."""
     try:
         format_ = av.VideoFormat(pix_fmt)
     except ValueError:
         raise InputError(f"The pixel format {pix_fmt} is not known to this FFmpeg.") from None
     components = [c for c in format_.components if not c.is_alpha]
-    # XYZ looks like Y'CbCr in its description, and a mosaic like RGB.
+    # FFmpeg describes XYZ like Y'CbCr, and a Bayer mosaic like RGB.
     if not components or format_.is_bayer or pix_fmt.startswith("xyz"):
         raise _unsupported(pix_fmt)
     own = _layout(format_)
@@ -225,7 +226,7 @@ def planar_layout(pix_fmt: str) -> PlaneLayout:
 
 
 _SAMPLINGS = {(4, 4): 444, (2, 4): 422, (2, 2): 420, (4, 2): 440, (1, 4): 411, (1, 1): 410}
-"""J:a:b by the chroma size of a picture of 4 by 4."""
+"""Chroma subsampling J:a:b, by the width and height of the chroma planes of a 4x4 picture."""
 
 
 def _layout(format_: av.VideoFormat) -> PlaneLayout | None:
@@ -256,8 +257,8 @@ def _layout(format_: av.VideoFormat) -> PlaneLayout | None:
 
 
 def _cost(wanted: PlaneLayout, layout: PlaneLayout) -> tuple[int, ...]:
-    """What is lost, the worst kind first, going from one layout to another."""
-    # Grey has no chroma to keep; 4:2:0 holds it with the widest support.
+    """The losses of a conversion from `wanted` to `layout`, the worst kind first."""
+    # Grey has no chroma to keep. It counts as 4:2:0, which has the widest support.
     grey = wanted.family == "gray"
     h, v = (1, 1) if grey else (wanted.h_shift, wanted.v_shift)
     bits = layout.depth - wanted.depth
@@ -279,7 +280,7 @@ def _unsupported(pix_fmt: str) -> InputError:
 
 
 def rearranged(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-    """The same code values in another format, with matrix and range left alone."""
+    """The same code values in another format; matrix and range are not converted."""
     range_ = 2 if resolve_full_range(frame.format.name, frame.color_range) else 1
     try:
         return VideoReformatter().reformat(
@@ -308,12 +309,12 @@ def planes_of(frame: av.VideoFrame, layout: PlaneLayout) -> list[NDArray[Any]]:
 
 
 def _lines(frame: av.VideoFrame, index: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """One plane with the padding of its lines."""
+    """One plane, including the padding at the end of its lines."""
     plane = frame.planes[index]
     line = plane.line_size
     memory: Any = plane
     if line < 0:
-        # Stored from the bottom up: the pointer is that of the last line in memory.
+        # The picture is stored bottom up. The pointer is to its top line, the last one in memory.
         start = plane.buffer_ptr + (plane.height - 1) * line
         memory = (ctypes.c_uint8 * (plane.height * -line)).from_address(start)
     lines = np.frombuffer(memory, np.uint8).reshape(plane.height, abs(line))
@@ -349,7 +350,7 @@ def _image_to_yuv(
 
 
 def _bands(height: int, width: int) -> Iterator[slice]:
-    """Rows to work on at once, so that a band of every plane stays in the processor's cache."""
+    """Bands of rows, small enough that one band of every plane fits the processor's cache."""
     step = max(1, _BAND // width)
     for start in range(0, height, step):
         yield slice(start, min(height, start + step))
@@ -378,7 +379,7 @@ def _siting(colour: Colour, axis: int) -> chroma.Siting:
 
 
 def _rgb_codes(layout: PlaneLayout, colour: Colour) -> tuple[float, float]:
-    """Scale and offset from 0..1 to what is stored; floats are stored as they are."""
+    """Scale and offset from 0..1 to stored values. Floats are stored unchanged."""
     return (1.0, 0.0) if layout.floating else kernel.luma_codes(colour.full_range, layout.depth)
 
 
@@ -390,7 +391,7 @@ def _rgb_order(planes: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
 
 
 def _store(plane: chroma.Plane, target: NDArray[Any], layout: PlaneLayout) -> None:
-    """Round, clip and write code values; `plane` is used up."""
+    """Round, clip and write code values; `plane` is overwritten."""
     if not layout.floating:
         np.rint(plane, out=plane)
         np.clip(plane, 0, (1 << layout.depth) - 1, out=plane)

@@ -1,4 +1,4 @@
-"""Give the packets of copied streams times that a muxer takes, where bit errors took them away."""
+"""Repair the times of copied packets that bit errors destroyed, so that a muxer takes them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 from videnhance.media.source import DecodeErrors, read_packets
 
 _SPARSE = ("subtitle", "data")
+"""Types of streams whose times are not compared with those of their neighbours."""
 
 
 def timed_packets(container: Any, streams: Any, decode_errors: DecodeErrors) -> Iterator[Any]:
-    """Packets of the given streams, nearly in file order, whose decoding times do not fall.
+    """Packets of the given streams, nearly in file order, with decoding times that do not fall.
 
-    A packet whose time is missing, or out of line with both its neighbours, follows its
-    predecessor; `decode_errors.retimed` counts these. Sound is read one packet ahead to tell a time
-    that leaps ahead from one that falls behind.
+    A packet whose time is missing, or does not fit those around it, is placed right after its
+    predecessor; `decode_errors.retimed` counts these. In audio streams the next packet is read
+    ahead, to tell a time that is too late from a following one that is too early. In subtitle and
+    data streams, times that do not fit are kept.
     """
     held: dict[int, Any] = {}
     last: dict[int, int] = {}

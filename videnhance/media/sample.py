@@ -1,4 +1,4 @@
-"""Decode a few frames spread over a recording, to look at before work begins."""
+"""Decode a few frames from all over a recording, to look at before work begins."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from videnhance.media.source import (
 )
 
 _ENOUGH = 3
-"""Keyframes that suffice, fewer than were asked for: the least whose majority outvotes one."""
+"""Number of keyframes that suffice even if more were asked for. Of three, two outvote one."""
 _SEARCHED = 512
-"""Packets read after a seek to find a keyframe's; the seek leads to it, or close before it."""
+"""Packets to read after a seek, looking for a keyframe. A seek ends at one or shortly before."""
 _PIXELS = 16 << 20
-"""Pixels decoded from the beginning where there are too few keyframes: 8 frames of 1080p, or 72 of
-640x360, some 0.1 s."""
+"""Pixels to decode from the beginning if there are too few keyframes: 8 frames of 1080p or 72 of
+640x360, in some 0.1 s."""
 _MOST_FRAMES = 250
-"""Frames decoded from the beginning, however small they are."""
+"""Limit on frames decoded from the beginning, for small frames."""
 
 
 def sample_frames(
@@ -35,11 +35,11 @@ def sample_frames(
 ) -> list[Image]:
     """Up to `count` frames as RGB (3, H, W), in order of time; the same ones every time.
 
-    Keyframes spread evenly over the recording, each found by a seek. Where these are too few (a
-    short clip, one keyframe, a source that cannot be sought), frames spread over the beginning
-    as far as it is quickly decoded. Damaged frames and frames of another size than the first are
-    left out. There may be none. `stop` is called often and may raise. Raises InputError where the
-    source cannot be opened.
+    They are keyframes spread evenly over the recording, each found by a seek. If these are too few
+    (a short clip, one keyframe, a source that cannot be sought), they are frames spread evenly over
+    the beginning, of which only as much is decoded as takes little time. Damaged frames are left
+    out, and so are frames that differ in size from the first; the list may be empty. `stop` is
+    called often and may raise. Raises InputError if the source cannot be opened.
     """
     frames = _keyframes(source, count, stop)
     if len(frames) < min(count, _ENOUGH):
@@ -48,7 +48,7 @@ def sample_frames(
 
 
 def _keyframes(source: SourceInfo, count: int, stop: Callable[[], None]) -> list[Any]:
-    """Keyframes at the middle of each of `count` equal stretches; fewer where they coincide."""
+    """A keyframe near the middle of each of `count` equal stretches, without repeats."""
     found: dict[int, Any] = {}
     with open_source(source.path) as container:
         stream: Any = container.streams[source.video]
@@ -68,7 +68,7 @@ def _keyframes(source: SourceInfo, count: int, stop: Callable[[], None]) -> list
             key = next((p for p in packets if p.is_keyframe and p.pts is not None), None)
             if key is None or key.pts in found:
                 continue
-            # A field-coded picture has two packets. Any other's second is a later frame.
+            # A field-coded picture has two packets. For others, the second is a later frame.
             second = next(read_packets(container, stream, DecodeErrors()), None)
             decoded = _usable([key, *([second] if second else [])], stream, source)
             frame = next((f for f, is_key in decoded if is_key), None)
@@ -78,7 +78,7 @@ def _keyframes(source: SourceInfo, count: int, stop: Callable[[], None]) -> list
 
 
 def _span(container: Any, stream: Any) -> tuple[int, int] | None:
-    """First tick and number of ticks of a stream, as its headers tell; None where they do not."""
+    """First tick and length in ticks of a stream, from its headers; None if they do not say."""
     length = stream.duration
     if length is None and container.duration is not None:
         length = int(container.duration / (av.time_base * stream.time_base))
@@ -88,7 +88,7 @@ def _span(container: Any, stream: Any) -> tuple[int, int] | None:
 
 
 def _from_beginning(source: SourceInfo, count: int, stop: Callable[[], None]) -> list[Any]:
-    """Frames spread evenly over as much of the beginning as is quickly decoded."""
+    """Frames spread evenly over the beginning, of which a limited number of pixels is decoded."""
     limit = min(_MOST_FRAMES, max(count, _PIXELS // (source.clip.width * source.clip.height)))
     with open_source(source.path) as container:
         stream: Any = container.streams[source.video]
@@ -105,7 +105,7 @@ def _from_beginning(source: SourceInfo, count: int, stop: Callable[[], None]) ->
 def _usable(packets: Iterable[Any], stream: Any, source: SourceInfo) -> Iterator[tuple[Any, bool]]:
     """Undamaged frames of the recording's size, and whether each is a keyframe.
 
-    They are copied for the reason that `Copies` gives.
+    They are copies; `Copies` explains why.
     """
     copy, context = Copies(), stream.codec_context
     size = (source.clip.width, source.clip.height)

@@ -1,4 +1,4 @@
-"""Side data of decoded frames: rotation, and what HDR video says of its mastering."""
+"""Side data of decoded frames: rotation, and static HDR metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Hdr:
 
 
 def side_data(frame: Any) -> dict[SideDataType, bytes]:
-    """Side data by type; types this PyAV does not know are passed over one by one."""
+    """Side data by type, without the types that this PyAV does not know."""
     found: dict[SideDataType, bytes] = {}
     try:
         count = len(frame.side_data)
@@ -39,7 +39,7 @@ def side_data(frame: Any) -> dict[SideDataType, bytes]:
 
 
 def display_matrix(data: bytes | None) -> tuple[int, ...] | None:
-    """AV_PKT_DATA_DISPLAYMATRIX as nine integers; None where it turns nothing."""
+    """AV_PKT_DATA_DISPLAYMATRIX as nine integers; None if missing or the identity."""
     if data is None or len(data) < 36:
         return None
     matrix = struct.unpack("=9i", data[:36])

@@ -1,4 +1,4 @@
-"""The chroma location a source is tagged with, which FFmpeg knows but PyAV does not tell."""
+"""Read the chroma location that a source is tagged with, which PyAV does not expose."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _LOCATIONS = {
     (2, 1): ChromaLocation.TOP,
     (2, 2): ChromaLocation.CENTER,
 }
-"""By ChromaSitingHorz and ChromaSitingVert of RFC 9559 (1 at the left or top, 2 half way)."""
+"""By ChromaSitingHorz and ChromaSitingVert of RFC 9559 (1: left or top, 2: half way)."""
 
 
 def tagged_chroma_location(stream: VideoStream) -> ChromaLocation:
-    """What the stream says of its chroma samples, UNSPECIFIED where it says nothing.
+    """The chroma location that a stream is tagged with, or UNSPECIFIED.
 
-    FFmpeg's Matroska writer states it in its header, so the header of an empty Matroska copy is
-    written to memory and read back (0.04 to 0.4 ms). BOTTOMLEFT and BOTTOM have no place there and
-    come out UNSPECIFIED, as do codecs that Matroska does not take. FFmpeg's decoders of MPEG-2,
-    H.264 and HEVC give the default of their standard, LEFT, where the stream is silent.
+    FFmpeg's Matroska muxer writes it into the header, so this writes the header of an empty
+    Matroska copy to memory and reads it back (0.04 to 0.4 ms). Matroska cannot express BOTTOMLEFT
+    and BOTTOM: these come out as UNSPECIFIED, and so do codecs that Matroska does not take. For
+    untagged MPEG-2, H.264 and HEVC, FFmpeg's decoders give the default of the standard, LEFT.
     """
     header = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""Open a recording and find out what it holds: streams, colour, geometry, chapters."""
+"""Open a recording and read what it holds: streams, colour, geometry, chapters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DEMUX_RETRIES = 8  # errors in a row after which the rest counts as unreadable
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """One stream of the source, as far as copying it needs."""
+    """One stream of the source, as messages name it."""
 
     index: int
     kind: str
@@ -66,12 +66,12 @@ class SourceInfo:
     display_matrix: tuple[int, ...] | None
     hdr: Hdr
     ordered: bool
-    """False where the decoder's timestamps are not in the order of the frames (H.264 in AVI)."""
+    """False if the decoder's timestamps are not in the order of the frames (H.264 in AVI)."""
     warnings: tuple[str, ...]
 
     @property
     def others(self) -> tuple[StreamInfo, ...]:
-        """Every stream but the enhanced one and chapters, which are no stream elsewhere."""
+        """All streams except the enhanced video and chapters, a stream in QuickTime only."""
         return tuple(s for s in self.streams if s.index != self.video and s.kind != "chapters")
 
 
@@ -81,13 +81,13 @@ def is_url(path: str) -> bool:
 
 
 def file_name(path: str | Path) -> str:
-    """A path as FFmpeg must be given it: absolute, or "Alien: one.mp4" would name a protocol."""
+    """A path for FFmpeg. It is absolute, or FFmpeg takes "Alien: one.mp4" for a protocol."""
     return str(Path(path).absolute())
 
 
 @contextmanager
 def open_source(path: str) -> Iterator[av.container.InputContainer]:
-    """Open a recording for reading; errors become one sentence. Raises InputError."""
+    """Open a recording for reading. Raises InputError with a message for the user."""
     if path.lower().startswith(_LIVE_SCHEMES):
         raise InputError(
             f"{path} is a live stream, and a recording must be read more than once; record it to "
@@ -132,26 +132,26 @@ def _reason(exc: Exception) -> str:
 
 @dataclass
 class DecodeErrors:
-    """What a damaged source cost, counted while it was read."""
+    """What could not be decoded of a damaged source, counted while it was read."""
 
     broken_packets: int = 0
     """Packets the demuxer or the decoder refused."""
     corrupt_frames: int = 0
     """Frames the decoder delivered but marked as damaged."""
     retimed: int = 0
-    """Frames whose missing or repeated timestamp was replaced by the next possible one."""
+    """Frames or packets whose missing or unusable timestamp was replaced."""
 
     def __bool__(self) -> bool:
         return bool(self.broken_packets or self.corrupt_frames or self.retimed)
 
     def add(self, other: DecodeErrors) -> None:
-        """Count the decode errors of another part of the same source in."""
+        """Add the decode errors of another part of the same source."""
         self.broken_packets += other.broken_packets
         self.corrupt_frames += other.corrupt_frames
         self.retimed += other.retimed
 
     def since(self, earlier: DecodeErrors) -> DecodeErrors:
-        """What came on top of an earlier count."""
+        """The decode errors that were counted after `earlier`."""
         return DecodeErrors(
             self.broken_packets - earlier.broken_packets,
             self.corrupt_frames - earlier.corrupt_frames,
@@ -168,7 +168,7 @@ class DecodeErrors:
 
 
 def read_packets(container: Any, streams: Any, decode_errors: DecodeErrors) -> Iterator[Any]:
-    """Packets of the given streams in file order; what cannot be read is counted and passed over.
+    """Packets of the given streams in file order. Unreadable ones are counted and skipped.
 
     The demuxer's closing flush packets are left out.
     """
@@ -183,10 +183,10 @@ def read_packets(container: Any, streams: Any, decode_errors: DecodeErrors) -> I
         except (av.error.EOFError, StopIteration):
             return
         except IndexError:
-            # PyAV knows no stream that MPEG announces on the way; its packets cannot be had.
+            # MPEG may announce a stream within the file. PyAV cannot read packets of such a stream.
             decode_errors.broken_packets += 1
         except av.error.FFmpegError:
-            # One unreadable packet must not end the recording: most demuxers go on behind it.
+            # One unreadable packet must not end the recording: most demuxers go on after it.
             decode_errors.broken_packets += 1
             failures += 1
         else:
@@ -238,7 +238,7 @@ def _main_video(container: Any, path: str) -> Any:
         area = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
         return bool(stream.disposition & Disposition.default), area
 
-    # A preview or an empty track may come first; among equals the first wins.
+    # A preview or an empty track may come first. Of equals, max() takes the first.
     return max(candidates, key=rank)
 
 
@@ -291,13 +291,13 @@ def _describe(
             "The source is interlaced; it is enlarged as it is, combing included: "
             "deinterlace it first for a clean result."
         )
-    # MPEG streams may announce more on the way, which a file opened anew does not know of yet.
+    # MPEG may announce streams within the file. A file opened anew does not know of them yet.
     warnings += [
         f"Stream {_stream_info(container, s)} begins within the recording and is not carried over."
         for s in list(container.streams)[len(known) :]
     ]
     if not ordered:
-        warnings.append("Timestamps of the source are out of order; frames take them by rank.")
+        warnings.append("Timestamps of the source are out of order; frames get them sorted.")
     ratio = stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
     clip = ClipInfo(
         width=first.width,
@@ -325,7 +325,7 @@ def _describe(
 
 
 def _rate(stream: Any) -> Fraction | None:
-    """A believable average rate, as a hint for encoders and estimates only."""
+    """The average frame rate if it is plausible; only a hint for encoders and estimates."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and Fraction(1, 100) <= rate <= 480:
             return Fraction(rate)
@@ -333,7 +333,7 @@ def _rate(stream: Any) -> Fraction | None:
 
 
 def is_chapter_track(source: Any, stream: Any) -> bool:
-    """Whether a data stream is QuickTime's form of the chapters, which the muxer writes anew."""
+    """Whether a stream holds the chapters as QuickTime stores them; the muxer writes its own."""
     return (
         stream.type == "data"
         and "mov" in source.format.name
@@ -353,7 +353,10 @@ def _stream_info(container: Any, stream: Any) -> StreamInfo:
 
 
 def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
-    """Colour as the first frame and the stream tell it; what they leave open is guessed aloud."""
+    """Colour from the tags of the first frame or else the stream; a missing tag is guessed.
+
+    A guessed matrix is added to `warnings`.
+    """
     pix_fmt, context = first.format.name, stream.codec_context
     matrix = _tag(first.colorspace, context.colorspace)
     full = resolve_full_range(pix_fmt, _tag(first.color_range, context.color_range, 0))
@@ -363,7 +366,7 @@ def _colour(first: Any, stream: Any, warnings: list[str]) -> Colour:
     elif matrix in (Matrix.UNSPECIFIED, Matrix.RGB):
         matrix = int(guess_matrix(first.width, first.height))
         name = "BT.601" if matrix == Matrix.SMPTE170M else "BT.709"
-        warnings.append(f"The source does not say its colour matrix; {name} is taken by its size.")
+        warnings.append(f"The source does not name its colour matrix; its size suggests {name}.")
     check_matrix(matrix)
     location = resolve_chroma_location(
         pix_fmt, context.name, primaries, tagged=tagged_chroma_location(stream)

@@ -1,4 +1,4 @@
-"""Decode two recordings side by side and compare their frames, too small for detail to matter."""
+"""Decode two recordings side by side and compare thumbnails of their frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from videnhance.media.decode import Decoder
 from videnhance.media.source import DecodeErrors, SourceInfo
 from videnhance.media.timeline import Segment, read_timeline
 
-# Mean differences of two thumbnails, in codes of 0..255, measured on 12 clips: from enhancing, 2.8
-# at most; from x264 at its worst (ultrafast, --crf 51), 14; from swapping a clip's halves, 10 to
-# 107 at the worst frame (6 and 2 for the two that hardly move).
+# Mean differences of two thumbnails, in codes of 0..255, measured on 12 clips: enhancing makes 2.8
+# at most; x264 at its worst (ultrafast, --crf 51) makes 14; swapping a clip's halves makes 10 to
+# 107 at the worst frame (6 and 2 for the two clips that hardly move).
 LIMIT = 16.0
-"""From here on two frames are not the same."""
+"""Two frames are not the same if their thumbnails differ by this mean or more."""
 _SUSPECT, _SHARE = 5.0, 1 / 3
-"""From here on they are not, where another frame of the source differs by less than this share."""
-_NEIGHBOURS = 12  # frames; at its worst an encoder shows the frame before instead
+"""Two frames are also not the same if their thumbnails differ by `_SUSPECT` or more, while another
+frame of the source differs by less than `_SHARE` of that."""
+_NEIGHBOURS = 12  # frames before and after that are not searched: a bad encode may show one
 _WIDTH, _HEIGHT = 16, 9
 _SEARCHED_AT_ONCE = 4096
 _WHOLE = Segment(0, None, None, None)
@@ -33,12 +34,12 @@ _AS_BT601 = {int(m): int(Matrix.BT470BG) for m in (Matrix.SMPTE170M, Matrix.YCGC
 
 _Small = NDArray[np.uint8]
 Aside: TypeAlias = Callable[[Iterator[Any]], AbstractContextManager[Iterator[Any]]]
-"""Gives the same items, made ahead on another thread if it likes."""
+"""Wraps an iterator in a context that gives the same items, perhaps ahead on another thread."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What decoding a recording's video gave."""
+    """The times of a recording's frames, and its decode errors."""
 
     times: Times
     decode_errors: DecodeErrors
@@ -46,9 +47,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class ThumbnailCheck:
-    """The pair of frames that differ most: their number, from 0, and by how many codes of 255.
+    """The pair of frames that differ most: their number, from 0, and their mean difference.
 
-    `other` is the frame of the source that the output's frame shows instead, where there is one.
+    The difference is in codes of 0..255. `other` is the number of the source frame that the output
+    shows instead, if one was found.
     """
 
     difference: float = 0.0
@@ -68,11 +70,11 @@ def compare_frames(
     aside: Aside = nullcontext,
     shown: Sequence[int] | None = None,
 ) -> tuple[Reading, Reading, ThumbnailCheck]:
-    """Decode both recordings once, in step, the second `aside`.
+    """Decode both recordings once, in step, and compare their frames; the second goes `aside`.
 
-    `shown` are the numbers of the frames of the first that those of the second show; without it
-    they are paired one for one. `stop` is called often and may raise. Raises InputError for files
-    that cannot be read.
+    `shown` has for each frame of the second recording the number of the frame in the first that it
+    shows. Without it they are paired one for one. `stop` is called often and may raise. Raises
+    InputError for files that cannot be read.
     """
     across = (old.clip.colour.matrix == Matrix.RGB) != (new.clip.colour.matrix == Matrix.RGB)
     shrink_new, times_new = _Thumbnails(new, across), Times(new.clip.time_base)
@@ -103,7 +105,7 @@ def compare_frames(
 
 
 class _SourceFrames:
-    """The source's thumbnails, decoded as far as they were asked for."""
+    """The source's thumbnails, decoded only as far as they were asked for."""
 
     def __init__(self, decoder: Decoder, shrink: _Thumbnails, stop: Callable[[], None]) -> None:
         self._pictures = decoder.pictures(_WHOLE)
@@ -112,7 +114,7 @@ class _SourceFrames:
         self.small = bytearray()
 
     def at(self, number: int) -> _Small | None:
-        """That of a frame by its number; None where there is none."""
+        """The thumbnail of a frame by its number; None if there is no such frame."""
         while len(self.times.ticks) <= number:
             if not self._read():
                 return None
@@ -140,7 +142,7 @@ class _SourceFrames:
 def _other(
     small_pictures: bytearray, worst_picture: _Small, difference: float, own: int
 ) -> int | None:
-    """The frame elsewhere in the source that a thumbnail shows, where its own is unlike it."""
+    """Number of the source frame, not near `own`, that a thumbnail shows instead; None if none."""
     small = np.frombuffer(small_pictures, np.uint8).reshape(-1, _WIDTH * _HEIGHT)
     chunks = range(0, len(small), _SEARCHED_AT_ONCE)
     found = [_differences(small[at : at + _SEARCHED_AT_ONCE], worst_picture) for at in chunks]
@@ -152,7 +154,7 @@ def _other(
 
 
 def _differences(small_pictures: _Small, worst_picture: _Small) -> NDArray[np.float64]:
-    """Mean absolute differences of thumbnails (N, 144) to one of them (144)."""
+    """Mean absolute differences between thumbnails (N, 144) and a single one (144,)."""
     means: NDArray[np.float64] = np.abs(small_pictures.astype(np.int16) - worst_picture).mean(
         axis=1
     )
@@ -162,15 +164,15 @@ def _differences(small_pictures: _Small, worst_picture: _Small) -> NDArray[np.fl
 class _Thumbnails:
     """Makes luma thumbnails of one recording's frames, averaged over areas, in full range.
 
-    libswscale gives grey by the luma of BT.601, from RGB as from any other matrix that it is told
-    of. `across` says that RGB is compared with Y'CbCr, for which it must be told; else the luma
-    is taken as it is.
+    As grey, libswscale gives the luma of BT.601. It converts to it from RGB, and from the Y'CbCr
+    matrix that it is told. `across` says that RGB is compared with Y'CbCr; only then is it told the
+    recording's own matrix. Without `across` the luma is not converted.
     """
 
     def __init__(self, info: SourceInfo, across: bool) -> None:
         self._full = info.clip.colour.full_range
-        # libswscale knows no YCgCo, but its luma is near enough; PyAV passes on only this one of
-        # the two numbers of BT.601.
+        # libswscale does not know YCgCo, but BT.601 is near enough to its luma. BT.601 has two
+        # numbers, of which PyAV passes on only this one.
         matrix = info.clip.colour.matrix if across else Matrix.BT470BG
         self._matrix = int(_AS_BT601.get(matrix, matrix))
         self._reformatter = VideoReformatter()
@@ -190,7 +192,7 @@ class _Thumbnails:
         )
         codes = small.to_ndarray().astype(np.uint8, copy=False).ravel()
         if not self._full and _is_grey(frame.format):
-            # libswscale takes grey for full range, whatever it is told.
+            # libswscale treats grey as full range, whatever range it is told.
             black, white = 16, 235
             spread = (codes.astype(np.float32) - black) * (255 / (white - black))
             codes = np.clip(np.rint(spread), 0, 255).astype(np.uint8)

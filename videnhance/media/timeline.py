@@ -13,18 +13,19 @@ from videnhance.core import InputError
 from videnhance.media.source import DecodeErrors, SourceInfo, open_source, read_packets
 
 SEGMENT_SECONDS = 10
+"""Usual length of a segment."""
 _LONGEST = 2
-"""Where keyframes lie further apart than so many lengths of a segment, it begins between them."""
+"""Longest segment, in usual lengths. If no keyframe comes in time, it ends between keyframes."""
 
 
 @dataclass(frozen=True)
 class Segment:
     """A run of frames that is decoded, enhanced, encoded and checked as one.
 
-    `start` (inclusive) and `end` (exclusive) are positions: pts in the source's time base, or
-    frame numbers, as the timeline's `by_number` says; None is the beginning or the end of the
-    file. `seek_point` is the pts of the keyframe where decoding begins; None begins at the
-    file's first packet. The frames of a segment depend on these three and nothing else.
+    `start` (inclusive) and `end` (exclusive) are positions: frame numbers if the timeline's
+    `by_number` is set, else pts in the source's time base. None is the beginning or the end of the
+    file. `seek_point` is the pts of the keyframe where decoding begins; None begins at the file's
+    first packet. The frames of a segment depend on these three values and nothing else.
     """
 
     index: int
@@ -56,9 +57,10 @@ class Timeline:
     """2 where each field has a packet of its own."""
 
     def number_of(self, pts: int, decoded: int) -> int:
-        """About the number of the source frame shown at `pts`, from 0 in order of presentation.
+        """The approximate number of the source frame shown at `pts`, from 0 in presentation order.
 
-        `decoded` is its number among those decoded, which counts where nothing can be sought.
+        `decoded` is its number among the decoded frames. If segments are cut by frame number,
+        decoding begins at the first frame and this is the answer.
         """
         if self.by_number:
             return decoded
@@ -79,9 +81,9 @@ def read_timeline(
 ) -> Timeline:
     """Demux the enhanced stream once.
 
-    `preroll` is how many frames before each segment its decoding must reach back, `most_frames`
-    about how many a segment may have. `stop` is called often and may raise.
-    Raises InputError when the stream has no packets.
+    `preroll` is the number of frames that must be decoded before each segment. `most_frames` is
+    about the largest number of frames in a segment. `stop` is called often and may raise. Raises
+    InputError if the stream has no packets.
     """
     digest = hashlib.blake2b(digest_size=16)
     stamps: list[int] = []
@@ -138,8 +140,8 @@ def _average_rate(stamps: Sequence[int], source: SourceInfo) -> Fraction:
         span = (stamps[-1] - stamps[0]) * source.clip.time_base
         measured = (len(stamps) - 1) / span
         hint = source.clip.rate
-        # The header's exact value (30000/1001) is nicer than a measured one, where it is true;
-        # field-coded pictures have two packets each.
+        # Prefer the header's exact value (30000/1001) if the measured one agrees with it. A
+        # field-coded picture has two packets.
         for per_frame in (1, 2):
             if hint is not None and abs(measured / (hint * per_frame) - 1) < Fraction(1, 200):
                 return hint
@@ -154,11 +156,12 @@ def cut(
     preroll: int,
     seconds: Fraction | float,
 ) -> tuple[Segment, ...]:
-    """Segments of about so many seconds that begin at keyframes where there are any.
+    """Segments of about `seconds` that begin at keyframes, if there are any.
 
-    `stamps` and `keys` are sorted pts of all packets and of the keyframes. Decoding begins at
-    least one keyframe before the segment's own, so that frames which refer across a keyframe
-    (open groups of pictures, intra refresh) are whole, and at least `preroll` frames before.
+    `stamps` and `keys` are the sorted pts of all packets and of the keyframes. Decoding begins at
+    least `preroll` frames before the segment. It also begins at least one keyframe before the
+    segment's own, so that frames which refer across a keyframe are whole (open groups of pictures,
+    intra refresh).
     """
     usual = max(1, int(seconds / time_base))
     longest = _LONGEST * usual
@@ -194,7 +197,7 @@ def _seek_point(start: int, stamps: Sequence[int], keys: Sequence[int], preroll:
 
 
 def cut_by_number(packets: int, rate: Fraction, seconds: Fraction | float) -> tuple[Segment, ...]:
-    """Segments of frame numbers for sources that cannot be sought by time; the last is open."""
+    """Segments by frame number, for sources that cannot be sought by time; the last has no end."""
     length = max(1, round(seconds * rate))
     pieces = max(1, packets // length)
     return tuple(

@@ -19,7 +19,7 @@ from videnhance.media.thumbnails import Aside, Reading, ThumbnailCheck, compare_
 
 _TAGS_OF_EVERY_CONTAINER = ("language", "title")
 MAY_BE_WAIVED = ("metadata", "stream labels", "chapters", "attachments")
-"""Checks that a user may waive for a container; pictures, times and colour are none of them."""
+"""Checks that a user may waive for a container. Pictures, times and colour are always checked."""
 _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16)
 _DEFAULT = int(Disposition.default)
 _QUICKTIME_PREFIX, _QUICKTIME_LOCATION = "com.apple.quicktime.", "location.iso6709"
@@ -27,7 +27,7 @@ _QUICKTIME_PREFIX, _QUICKTIME_LOCATION = "com.apple.quicktime.", "location.iso67
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison of output and source, whether it held, and the figures behind that."""
+    """One comparison of output and source: whether it held, and the figures behind that."""
 
     name: str
     kept: bool
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """All checks of an output; `kept` where every one held."""
+    """All checks of an output, with its number of frames and the source's decode errors."""
 
     checks: tuple[Check, ...]
     frames: int
@@ -64,12 +64,12 @@ def verify(
 ) -> VerificationReport:
     """Decode both files and compare.
 
-    The output is judged by what it declares to be: which streams were left out, and which frame of
-    the source each of its frames shows. What was not made by this program is judged one for one,
-    with every stream. `size` is the width and height that the output must have; without it the
-    picture must keep its shape. With `declared` the output must declare just that. `stop` is called
-    often and may raise; the output is decoded `aside`. Raises InputError for files that cannot be
-    read.
+    The output is judged by its declaration, which says what streams were left out and which source
+    frame each of its frames shows. Without a declaration, it must have every stream, and every
+    frame one for one. `size` is the width and height that the output must have; without it the
+    picture must keep its aspect ratio. `declared` is the declaration that the output must have.
+    `stop` is called often and may raise. The output is decoded `aside`. Raises InputError for files
+    that cannot be read.
     """
     before, after = describe(source), describe(output)
     found = after.declaration
@@ -104,11 +104,11 @@ def verify(
 
 
 def _declared(found: Declaration | None, declared: Declaration | None) -> Check:
-    """That the output says what it is."""
+    """Check that the output has the declaration that was written."""
     kept = declared is None or found == declared or not (found or declared.says_something)
     if found is None:
         return Check("declaration", kept, "no declaration found, judged one for one")
-    parts = ["one for one" if found.frames is None else "other times, as its stages make them"]
+    parts = ["one for one" if found.frames is None else "its stages change frames or their times"]
     if found.dropped:
         parts.append(f"without stream {', '.join(map(str, found.dropped))} of the source")
     if found.waived:
@@ -118,7 +118,7 @@ def _declared(found: Declaration | None, declared: Declaration | None) -> Check:
 
 
 def _expected(judged: Declaration, seen: Reading) -> list[Fraction | None]:
-    """When each frame of the output must be shown; None for one of a frame that is not there."""
+    """Time at which each output frame must be shown; None if the source lacks its frame."""
     times = list(seen.times.seconds())
     if judged.frames is None:
         return list(times)
@@ -130,7 +130,7 @@ def _waived(check: Check) -> Check:
 
 
 def preflight_faults(source: str, preflight: str, dropped: Sequence[int] = ()) -> tuple[Check, ...]:
-    """The checks that a short output, made like the real one, fails, but for frames and packets."""
+    """The checks that the output of a preflight fails. Frames and packets are not compared."""
     before, after = describe(source), describe(preflight)
     size = after.info.clip.width, after.info.clip.height
     checks = [
@@ -154,7 +154,7 @@ def _frames(old: Reading, new: Reading, judged: Declaration) -> Check:
 
 
 def _pictures(thumbnails: ThumbnailCheck) -> Check:
-    """That each frame shows what its counterpart shows: none frozen, black or out of its place."""
+    """Check that each frame shows what its counterpart shows: none frozen, black or misplaced."""
     detail = f"thumbnails differ by {thumbnails.difference:.1f} of 255 at most"
     if thumbnails.difference:
         detail += f" (frame {thumbnails.frame})"
@@ -166,7 +166,7 @@ def _pictures(thumbnails: ThumbnailCheck) -> Check:
 def _times(
     expected: Sequence[Fraction | None], new: Reading, shift: Fraction, tick: Fraction
 ) -> Check:
-    # Where there are more frames on one side, "every frame" is broken already.
+    # If one side has more frames, the check "every frame" has failed already.
     pairs = zip(expected, new.times.seconds(), strict=False)
     worst = max((abs(b - a - shift) for a, b in pairs if a is not None), default=Fraction(0))
     return Check(
@@ -177,14 +177,14 @@ def _times(
 
 
 def _start(shift: Fraction, first: Fraction, old: Content, new: Content, tick: Fraction) -> Check:
-    """The start may move only to make room for what lies before zero, and then for all streams."""
+    """Check that the start moved only to avoid times before zero, and then for all streams."""
     firsts = [copy.times.earliest() for copy in old.copies.values() if copy.times.ticks]
     room = max(Fraction(0), -min([*firsts, first]))
     detail = f"moved by {_ms(shift)}"
     if abs(shift) <= tick:
         return Check("start time", True, detail)
-    # Decoding times lie before the first frame's where the encoder reorders, and some
-    # containers (MPEG-TS) move everything until these begin at zero.
+    # If the encoder reorders, decoding times begin before the first frame's time. Some containers
+    # (MPEG-TS) then move everything so that decoding times begin at zero.
     at_zero = shift > 0 and new.earliest is not None and abs(new.earliest) <= tick
     if at_zero or (room and abs(shift - room) <= tick):
         detail += ", all streams alike, since this container cannot begin before zero"
@@ -229,7 +229,7 @@ def _tags(before: Description, after: Description) -> list[Check]:
 def _colour(before: Description, after: Description) -> Check:
     old, new = before.info.clip.colour, after.info.clip.colour
     same = (old.primaries, old.transfer) == (new.primaries, new.transfer)
-    # From RGB or to RGB, matrix and range are those that the encoder's pixel format has.
+    # If either side is RGB, matrix and range follow from the encoder's pixel format.
     if Matrix.RGB not in (old.matrix, new.matrix):
         same = same and (old.matrix, old.full_range) == (new.matrix, new.full_range)
 
@@ -254,14 +254,14 @@ def _hdr(before: Description, after: Description) -> Check:
 
 
 def _streams(before: Description, after: Description, dropped: set[int]) -> list[Check]:
-    """That every stream is there and says the same of itself."""
+    """Check that every stream is there, of the same kind and with the same labels."""
     expected = [index for index in before.copied if index not in dropped]
     count = Check(
         "streams",
         len(expected) == len(after.copied),
         f"{len(expected)} beside the video to be kept, {len(after.copied)} in the output",
     )
-    # MPEG-TS takes a codec that it has no number for, as data that nothing can play.
+    # MPEG-TS stores a codec that it has no number for as data, which nothing can play.
     changed = [
         f"{before.info.streams[old]} became {after.info.streams[new]}"
         for old, new in zip(expected, after.copied, strict=False)
@@ -289,17 +289,17 @@ def _label_faults(before: Description, after: Description, old: int, new: int) -
 
 
 def _default_faults(before: Description, after: Description, kept: Sequence[int]) -> list[str]:
-    """Kinds of streams of which players would choose another one than in the source."""
+    """Faults for kinds of streams whose default changed: players would choose another stream."""
     was = _defaults(before, kept)
     now = _defaults(after, [after.info.video, *after.copied])
     return [f"the default {kind} stream changed" for kind in was if was[kind] != now.get(kind)]
 
 
 def _defaults(description: Description, indices: Sequence[int]) -> dict[str, list[int]]:
-    """By kind, the places among their like of the streams that are marked as the default.
+    """The default streams of each kind, by their position among the streams of that kind.
 
-    The first where none is: players take it then, and MP4 marks it, while AVI and MPEG-TS
-    have no mark.
+    If none is marked as default, it is the first: players then take that one, and MP4 marks it.
+    AVI and MPEG-TS have no mark.
     """
     flags: dict[str, list[bool]] = {}
     for index in sorted(indices):
@@ -316,7 +316,7 @@ def _packets(
     shift: Fraction,
     dropped: set[int],
 ) -> list[Check]:
-    """That the other streams' packets are the same, at the same distance to the video."""
+    """Check that the packets of other streams are the same, with the same offset to the video."""
     tick = max(before.tick, after.tick, Fraction(1, 1000))
     expected = [index for index in before.copied if index not in dropped]
     checks = []
@@ -326,10 +326,10 @@ def _packets(
         count = f"({len(a.offsets)} packets in the source, {len(b.offsets)} in the output)"
         data = f"{len(a.offsets)} packets identical" if same else f"its data differ {count}"
         stream = before.info.streams[i]
-        # Some muxers join packets of these, and what begins a packet on one side alone has no
-        # time to be compared with.
+        # Some muxers join packets of subtitles and PCM. All other packets must begin at the same
+        # bytes: a packet that begins on one side only has no time to be compared with.
         if a.offsets != b.offsets and same and not _may_be_joined(stream):
-            same, data = False, f"it is cut otherwise {count}"
+            same, data = False, f"it is split differently {count}"
         worst = max((abs(y - x - shift) for x, y in _shared_times(a, b)), default=Fraction(0))
         checks.append(
             Check(
@@ -346,7 +346,7 @@ def _may_be_joined(stream: StreamInfo) -> bool:
 
 
 def _shared_times(a: Copy, b: Copy) -> Iterator[tuple[Fraction, Fraction]]:
-    """The times on both sides of every byte at which a packet begins on both."""
+    """For every byte at which a packet begins on both sides, its times on both sides."""
     if a.offsets == b.offsets:
         yield from zip(a.times.seconds(), b.times.seconds(), strict=True)
         return
@@ -357,13 +357,13 @@ def _shared_times(a: Copy, b: Copy) -> Iterator[tuple[Fraction, Fraction]]:
 
 
 def _attachments(before: Description, after: Description, dropped: set[int]) -> Check:
-    """Fonts, files and cover pictures, which containers hold in different ways."""
+    """Check fonts, files and cover pictures, which containers store in different ways."""
     asked = [f for f in before.attachments if f.index not in dropped]
     pictures = Counter(f.digest for f in before.covers if f.index not in dropped)
     files = Counter((f.name, f.digest) for f in asked)
     found = Counter((f.name, f.digest) for f in after.attachments)
     missing = files - found
-    # Matroska holds a cover in an uncommon format as any other file.
+    # Matroska stores a cover in an uncommon format like any other file.
     extra = Counter([f.digest for f in after.covers])
     for (_, digest), count in (found - files).items():
         extra[digest] += count
@@ -396,9 +396,10 @@ def _metadata(before: Description, after: Description) -> Check:
 
 
 def _tag(key: str, value: str) -> tuple[str, str]:
-    """A tag without what containers write each in their own way.
+    """A tag in a form that does not depend on the container.
 
-    These are capitals, the prefix of QuickTime's keys, and the punctuation of times.
+    Containers differ in capitals, in the prefix of QuickTime's keys, and in the punctuation of
+    times.
     """
     key = key.lower().removeprefix(_QUICKTIME_PREFIX)
     if key == _QUICKTIME_LOCATION:

@@ -1,7 +1,7 @@
 """Measures of fidelity and of steadiness, as pure functions and streaming classes on luma arrays.
 
-They know nothing of files nor of the methods that they judge. Every array is float32 of shape
-(H, W) with luma in 0..1, at least `LEAST_SIDE` samples a side.
+They know nothing of files or of the methods that they measure. Every array is float32 luma in 0..1
+of shape (H, W), with at least `LEAST_SIDE` samples a side.
 """
 
 from videnhance.metrics.fidelity import (

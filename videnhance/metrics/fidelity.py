@@ -1,4 +1,4 @@
-"""How near one picture is to another, and how much detail it shows."""
+"""Measure how near one picture is to another, and how much detail it shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _K1, _K2 = 0.01, 0.03
 
 
 def squared_error(a: Luma, b: Luma) -> float:
-    """Mean squared difference of two pictures of one size. Raises ValueError for others."""
+    """Mean squared difference of two pictures. Raises ValueError if they differ in size."""
     _same_size(a, b)
     difference = cv2.subtract(a, b).ravel()
     return float(np.dot(difference, difference)) / difference.size
@@ -42,13 +42,13 @@ def ssim(a: Luma, b: Luma) -> float:
 
     As defined by Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error
     visibility to structural similarity", IEEE TIP 13 (2004): a Gaussian window of 11x11 and
-    sigma 1.5, K1 = 0.01, K2 = 0.03, over every place where the window fits. Raises ValueError for
-    pictures of different sizes, or smaller than the window.
+    sigma 1.5, K1 = 0.01, K2 = 0.03, over all positions where the window fits. Raises ValueError
+    for pictures of different sizes, or smaller than the window.
     """
     _same_size(a, b)
     if min(a.shape) < _WINDOW:
         raise ValueError(f"SSIM needs {_WINDOW} samples a side, got {a.shape[1]}x{a.shape[0]}")
-    # Variances do not depend on the mean, and float32 keeps them better around zero.
+    # Variances do not depend on the mean, and around zero float32 has smaller rounding errors.
     a, b = a - np.float32(0.5), b - np.float32(0.5)
     mean_a, mean_b = _windowed(a), _windowed(b)
     variance_a = _windowed(a * a) - mean_a * mean_a
@@ -72,8 +72,8 @@ def _windowed(plane: Luma) -> Luma:
 def back_projection_error(output: Luma, source: Luma) -> float:
     """Mean squared difference between the output, reduced to the source's size, and the source.
 
-    A faithful enlargement, reduced again without aliasing, is what it was made of. Raises
-    ValueError where the output is smaller than the source.
+    Reducing an enlargement that keeps the content gives the source again, if nothing aliases.
+    Raises ValueError if the output is smaller than the source.
     """
     height, width = source.shape
     if output.shape[0] < height or output.shape[1] < width:
@@ -82,9 +82,9 @@ def back_projection_error(output: Luma, source: Luma) -> float:
 
 
 def gradient_energy(luma: Luma) -> float:
-    """Mean squared gradient per sample, of differences between neighbours in rows and columns.
+    """Mean squared gradient per sample, from differences of neighbours in rows and columns.
 
-    It measures no quality: it tells a picture that is steady from one that is only blurred.
+    It is not a measure of quality: it tells a steady picture from one that is only blurred.
     """
     across, down = np.diff(luma, axis=1), np.diff(luma, axis=0)
     return _mean_square(across) + _mean_square(down)

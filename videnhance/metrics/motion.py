@@ -1,4 +1,4 @@
-"""What moves between two frames of a source: dense flow, what stays in view, what stands still."""
+"""Motion between two frames of a source: dense flow, visible pixels, static pixels."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Flow: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
 LEAST_SIDE = 16
-"""Samples a side that the measures need; dense flow needs 12 and SSIM 11."""
+"""Smallest side of a picture, in samples; dense flow needs 12 and SSIM 11."""
 _LEAST_VISIBLE = 0.5
-"""A smaller share of the picture in view in both frames is a cut, not a motion."""
+"""There is a cut if a smaller fraction of the picture is visible in both frames."""
 
 
 def dense_flow(before: Luma, after: Luma) -> Flow:
     """The flow from one frame to the next by OpenCV's DIS, preset medium.
 
     Kroeger, Timofte, Dai and Van Gool, "Fast optical flow using dense inverse search", ECCV 2016.
-    Raises ValueError for frames of different sizes, or too small for it.
+    Raises ValueError for frames of different sizes, or smaller than `LEAST_SIDE`.
     """
     if before.shape != after.shape or min(before.shape) < LEAST_SIDE:
         raise ValueError(
@@ -44,19 +44,19 @@ def _codes(luma: Luma) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class MeasuredMotion:
-    """What happened from one frame to the next, in the coordinates of the earlier one."""
+    """The motion from one frame to the next, in the coordinates of the earlier one."""
 
     flow: Flow
     visible: Mask
-    """False where a pixel is hidden in the later frame, leaves it, or lies at an edge of motion."""
+    """False where a pixel is hidden in the later frame, leaves it, or is at a motion boundary."""
     static: Mask
     """True where nothing but noise changes."""
     continuous: bool
-    """Whether both frames belong to one scene: most of the picture is in view in both."""
+    """Whether both frames belong to one scene: at least half of the picture is visible in both."""
 
     @classmethod
     def between(cls, before: Luma, after: Luma) -> MeasuredMotion:
-        """Measure it on two frames."""
+        """Measure the motion between two frames."""
         forward, backward = dense_flow(before, after), dense_flow(after, before)
         static = static_pixels(before, after, noise_level(before, after))
         visible = visible_pixels(forward, backward)
@@ -75,16 +75,17 @@ class MeasuredMotion:
 
 
 def _resized(mask: Mask, height: int, width: int) -> Mask:
-    """True where all neighbours at the old size are."""
+    """Resize a mask. It is True where all neighbours at the old size are True."""
     between = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(between > 0.999, np.bool_)
 
 
 def visible_pixels(forward: Flow, backward: Flow) -> Mask:
-    """Where the flow there and the flow back agree, away from edges of motion and of the picture.
+    """Pixels where the flow there and the flow back agree, which stay in the picture.
 
-    The conditions and constants of Ruder, Dosovitskiy and Brox, "Artistic style transfer for
-    videos", GCPR 2016 (after Sundaram et al. 2010), which Lai et al. 2018 use as well.
+    Pixels at motion boundaries are not included. Conditions and constants are those of Ruder,
+    Dosovitskiy and Brox, "Artistic style transfer for videos", GCPR 2016 (after Sundaram et al.
+    2010), which Lai et al. 2018 use as well.
     """
     height, width = forward.shape[:2]
     columns, rows = _targets(forward)
@@ -97,10 +98,10 @@ def visible_pixels(forward: Flow, backward: Flow) -> Mask:
 
 
 def warped(after: Luma, flow: Flow) -> Luma:
-    """The later frame moved back along the flow onto the earlier one.
+    """The later frame warped back along the flow onto the earlier one.
 
-    The windowed sinc of eight taps (Lanczos) for the bilinear kernel of Lai et al.: that one
-    would charge a sharp picture for the blur of the measurement.
+    It is interpolated with a windowed sinc of eight taps (Lanczos). Lai et al. use a bilinear
+    kernel, whose blur would count as an error of sharp pictures.
     """
     columns, rows = _targets(flow)
     moved = cv2.remap(after, columns, rows, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
@@ -120,7 +121,7 @@ def _squared(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _slope(flow: Flow, axis: int) -> Flow:
-    """Difference to the next pixel, 0 behind the last."""
+    """Difference to the next pixel, 0 at the last one."""
     last = flow[-1:] if axis == 0 else flow[:, -1:]
     return np.diff(flow, axis=axis, append=last)
 

@@ -1,8 +1,8 @@
-"""How steady a clip is, frame by frame; each class is given every frame once, in order.
+"""Measure how steady a clip is, frame by frame; each class is given every frame once, in order.
 
-`add` answers with the figure of one frame, or nan where it has none: the first frame, the first
-after a cut, and, where a measure looks ahead, frames at the ends. `motion` is that of the source
-(`MotionTracker`), at the clip's size (`MeasuredMotion.resized`); None for the first frame.
+`add` returns the figure of one frame, or nan if it has none: for the first frame, for the first
+after a cut and, if a measure looks ahead, for frames near both ends. `motion` is that of the source
+(`MotionTracker`), at the clip's size (`MeasuredMotion.resized`). It is None for the first frame.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from videnhance.metrics.fidelity import Luma
 from videnhance.metrics.motion import MeasuredMotion, dense_flow, warped
 
 _LEAST_STATIC = 0.01
-"""Share of the picture that must stand still for its flicker to be measured."""
+"""Fraction of the picture that must be static for its flicker to be measured."""
 _SMOOTHING = np.array([1, 4, 6, 4, 1]) / 16
-"""Binomial window in time: lets no flicker from frame to frame pass, and any straight fade."""
+"""Weights of a binomial window in time. It removes alternating flicker and keeps linear fades."""
 
 
 class WarpError:
     """E_warp of Lai et al., "Learning blind video temporal consistency", ECCV 2018.
 
-    The mean squared difference between a frame and the next one moved back along the source's
-    flow, over the pixels that are visible in both. White noise of deviation s makes 2 s².
+    The mean squared difference between a frame and the next one, warped back along the source's
+    flow, over the pixels that are visible in both. White noise of standard deviation s makes 2 s².
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class FlowDifference:
 
     The mean length, in pixels, of the difference between the clip's flow and the flow it should
     have. The paper writes an L1 norm of the field; its published code takes the Euclidean length
-    of each vector, and so does this. The flow is DIS, for Farnebäck's there.
+    of each vector, and so does this. This uses the flow of DIS, the paper that of Farnebäck.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class FlowDifference:
         self._target: Luma | None = None
 
     def add(self, luma: Luma, motion: MeasuredMotion | None, target: Luma | None = None) -> float:
-        """The difference from the flow of `target`, a reference, or else from the motion's flow."""
+        """The difference from the flow of the reference `target`, or without it from `motion`'s."""
         before, self._clip = self._clip, luma
         target_before, self._target = self._target, target
         if before is None or motion is None or not motion.continuous:
@@ -86,14 +86,14 @@ class StaticFlicker:
 
 
 class LuminanceFlicker:
-    """How far the mean brightness of a frame is from that of the two before and the two after.
+    """How far the mean luma of a frame is from the mean of five frames, two before to two after.
 
-    They are weighed 1, 4, 6, 4, 1: of a flicker of amplitude a, it shows all where the frames
-    alternate, and a (1 - cos⁴(w/2)) for one of w radians per frame. No figure spans a cut.
+    Their weights are 1, 4, 6, 4, 1. Flicker of amplitude a and of w radians per frame gives
+    a (1 - cos⁴(w/2)), which is a if frames alternate. No figure spans a cut.
     """
 
     latency = 2
-    """Frames by which an answer is late: `add` answers for the second frame before."""
+    """Delay in frames: `add` returns the figure of the frame two before the one it is given."""
 
     def __init__(self) -> None:
         self._means: deque[float] = deque(maxlen=len(_SMOOTHING))

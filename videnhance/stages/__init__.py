@@ -1,8 +1,9 @@
 """The steps that frames go through, in their order."""
 
 from videnhance.core import Stage
+from videnhance.stages.denoise import Denoise
 from videnhance.stages.upscale import Upscale
 
-STAGES: tuple[type[Stage], ...] = (Upscale,)
+STAGES: tuple[type[Stage], ...] = (Denoise, Upscale)
 
-__all__ = ["STAGES", "Upscale"]
+__all__ = ["STAGES", "Denoise", "Upscale"]

@@ -14,10 +14,10 @@ _RESTLESS = 1 / 255
 a tape, where `reuse` gave every frame to the network, and 0.2 to 0.4 clean (an old film 2.3)."""
 
 
-def restless(look: Look) -> bool:
-    """Whether the recording is so noisy that frames should be filtered, not reused.
+def noise_of(look: Look) -> float:
+    """Noise of a recording on the scale of 0..1, median of the frames looked at.
 
-    The reason is recorded in `look`.
+    0 where it is not above one code value: there it cannot be told from fine texture.
     """
     import numpy as np
 
@@ -26,7 +26,16 @@ def restless(look: Look) -> bool:
 
     levels = [spatial_noise_level(luma(frame.clip(0, 1))) for frame in look.frames]
     level = float(np.median(levels)) if levels else 0.0
-    if level <= _RESTLESS:
+    return level if level > _RESTLESS else 0.0
+
+
+def restless(look: Look) -> bool:
+    """Whether the recording is so noisy that frames should be filtered, not reused.
+
+    The reason is recorded in `look`.
+    """
+    level = noise_of(look)
+    if not level:
         return False
     look.found("temporal", f"steady (noise of {255 * level:.1f} code values, little to reuse)")
     return True

@@ -20,7 +20,6 @@ _USUAL_SCALE = 2.0
 _USUAL_RESTORATION = 1.0
 """The network removes what it takes for damage, and leaves clean recordings alone; see ADR 6."""
 _LARGEST_SCALE = 8
-_GREY = 1 / 1024
 
 
 @dataclass(frozen=True)
@@ -294,12 +293,13 @@ def _detailed(
     frame: Frame, clipped: Image, picture: Image, size: tuple[int, int], strength: float
 ) -> Frame:
     """A frame with the network's picture of what is `clipped`, as far as `strength` wants it."""
+    from videnhance.kernels.colour import is_grey, without_colour
     from videnhance.kernels.resize import enlarge_linear, resize
 
     result = resize(picture, *size)
-    if _is_grey(clipped):
+    if is_grey(clipped):
         # Networks tint black-and-white film by a code value or three.
-        result = _without_colour(result)
+        result = without_colour(result)
     if strength < 1:
         plain = resize(clipped, *size)
         result = plain + strength * (result - plain)
@@ -307,21 +307,6 @@ def _detailed(
     if beyond.any():
         result = result + enlarge_linear(beyond, *size)
     return replace(frame, data=result)
-
-
-def _is_grey(image: Image) -> bool:
-    """Whether an image has no colour, to a quarter of an 8-bit code value."""
-    red, green, blue = image
-    return bool(abs(red - green).max() < _GREY and abs(blue - green).max() < _GREY)
-
-
-def _without_colour(image: Image) -> Image:
-    """The mean of the channels in all three."""
-    grey = image[0] + image[1]
-    grey += image[2]
-    grey *= 1 / 3
-    image[:] = grey
-    return image
 
 
 def _passes(model: str, scale: float) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 Finish: TypeAlias = Callable[[Frame, Image, Image], Frame]
-"""Makes the output of a frame, what of it lies within 0..1, and the network's picture of that."""
+"""Makes the output frame, from a frame, its image within 0..1, and that image enlarged."""
 
 
 def each_alone(
@@ -31,7 +31,7 @@ def each_alone(
     finish: Finish,
     rt: Runtime,
 ) -> Iterator[Frame]:
-    """Every frame by the network; `output_size` is height and width."""
+    """Enlarge every frame by the network; `output_size` is height and width."""
 
     def enlarged(frame: Frame) -> Frame:
         image = frame.data.clip(0, 1)
@@ -48,7 +48,7 @@ def steadily(
     finish: Finish,
     rt: Runtime,
 ) -> Iterator[Frame]:
-    """Every frame by the network, `scale` times as large, and filtered in time.
+    """Enlarge every frame by the network, to `scale` times the size, and filter in time.
 
     `strength` is a key of `steady.STRENGTHS`.
     """
@@ -59,7 +59,7 @@ def steadily(
 
     items = rt.map(enlarged, seen(frames), cascade.workers)
     for now, picture in filtered(items, STRENGTHS[strength]):
-        # In place, for memory that is new takes ten times as long.
+        # In place, since new memory takes ten times as long.
         yield finish(now.frame, now.image, picture.clip(0, 1, out=picture))
 
 
@@ -73,10 +73,10 @@ def with_reuse(
     finish: Finish,
     rt: Runtime,
 ) -> Iterator[Frame]:
-    """Few frames by the network, `scale` times as large, and the others from these.
+    """Enlarge a few frames by the network, to `scale` times the size; reconstruct the others.
 
-    `input_size` is height and width. `quality` is the PSNR in dB that the others have against
-    the network's own output.
+    `input_size` is height and width. `quality` is the PSNR in dB that the reconstructed frames
+    should have against the network's own output.
     """
     longest = longest_distance(*input_size, scale)
 
@@ -91,7 +91,7 @@ def with_reuse(
     parameters = PSNR_ORIENTED if cascade.psnr_oriented else PERCEPTUAL
     networks = Networks(full, draft, scale, cascade.receptive_field, parameters)
     tasks = Reuse(networks, quality, longest).tasks(seen(frames), cascade.workers)
-    # Reference frames take long: what lies between the earlier ones is done meanwhile.
+    # Reference frames take long. Meanwhile, frames between earlier ones are reconstructed.
     for done in rt.map(_called, tasks, cascade.workers, longest):
         if done is None:
             continue

@@ -29,38 +29,38 @@ from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import faded
 
 _PLACE = 7
-"""Pixels across which the picture is compared to tell whether a place moves."""
+"""Side in pixels of the square that is compared to decide whether a pixel stands still."""
 
 
 @dataclass(frozen=True)
 class LumaPicture:
-    """A frame's luma (H, W), 0..1, and what of it is needed more than once."""
+    """A frame's luma (H, W), 0..1, and what is derived from it, computed once."""
 
     luma: Floats
 
     @cached_property
     def codes(self) -> NDArray[np.uint8]:
-        """Luma as bytes."""
+        """Luma in 8 bits."""
         return eight_bits(self.luma)
 
     @cached_property
     def variance(self) -> Floats:
-        """That of the luma around each pixel."""
+        """Variance of the luma around each pixel."""
         return variance(self.luma)
 
     def like(self, other: LumaPicture) -> LumaPicture:
-        """With the other's contrast and brightness, so that fades look like no change."""
+        """This picture with the other's contrast and brightness, so that a fade is no change."""
         luma = faded(self.luma, other.luma)
         return self if luma is self.luma else LumaPicture(luma)
 
     def part(self, part: Region) -> LumaPicture:
-        """What is in a rectangle."""
+        """The luma within a region."""
         return LumaPicture(part.of(self.luma))
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where the pixels of one picture are in another, (H, W, 2), and with what confidence, 0..1."""
+    """The flow from one picture to another, (H, W, 2), and its confidence, (H, W), 0..1."""
 
     flow: Flow
     confidence: Floats
@@ -74,13 +74,14 @@ def find_motion(
     both_ways: bool = False,
     strictly: bool = False,
 ) -> Motion:
-    """Flow between pictures of the same scene and light, and how well brightness agrees along it.
+    """Find the flow between pictures of the same scene and light, and its confidence.
 
-    Next to no confidence is where the flow leaves the picture. With `both_ways` it is found in the
-    other direction, too: confidence then also tells whether both meet, and is less at the borders
-    of moving things. `strictly`, each pixel must agree by itself and so must those next to its
-    neighbours: an edge's detail reaches as far, and would fray what it is brought to. `noise` is
-    that of the luma, one level or one for each pixel, (H, W).
+    Confidence is high where brightness agrees along the flow, and almost zero where the flow leaves
+    the picture. With `both_ways`, the flow is found in the other direction as well; confidence then
+    also falls where the two flows do not meet, and at the borders of moving things. With
+    `strictly`, single pixels must agree instead of means of 3×3, and doubt spreads by two pixels
+    instead of one: the detail of an edge reaches so far, and would fray what it is warped to.
+    `noise` is the noise of the luma: one level, or one per pixel, (H, W).
     """
     flow, moved, within = _brought(here, there)
     confidence = brightness_confidence(here.luma, moved, noise, 1 if strictly else 3)
@@ -93,10 +94,11 @@ def find_motion(
 
 
 def _brought(here: LumaPicture, there: LumaPicture) -> tuple[Flow, Floats, Mask]:
-    """The flow, the other luma brought along it, and where it does not leave the picture.
+    """The flow, the other luma warped along it, and where the flow stays within the picture.
 
-    Nothing moves where standing still explains the place as well: what is smooth as a flow takes an
-    even wall along with an arm before it, and fine lines of the wall to where there are none.
+    The flow is zero wherever standing still explains the picture as well. Flow is smooth: without
+    this, an arm would drag the even wall behind it along, and fine lines of the wall would be
+    warped to where there are none.
     """
     flow = snapped(dense_flow(here.codes, there.codes))
     moved, within = warp(there.luma, flow), inside(flow)

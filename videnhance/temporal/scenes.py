@@ -1,4 +1,4 @@
-"""Tell for every frame of a stream whether it begins a scene, flashes, or repeats the last one."""
+"""Find out for every frame whether it begins a scene, is a flash, or repeats the one before."""
 
 from __future__ import annotations
 
@@ -23,38 +23,45 @@ from videnhance.kernels.motion import (
 from videnhance.kernels.noise import noise_level
 
 LONGEST_FLASH = 2
-"""Frames; also how many frames must be seen after a cut before it is sure to be none."""
+"""Length of the longest flash in frames. So many frames after a suspected cut decide about it."""
 _LEVELS = 15
-"""Frames whose noise levels are remembered: the noise of a scene is their median."""
+"""How many frames' noise levels are kept. The noise of a scene is their median."""
 SCAN_PREROLL = _LEVELS + 1
-"""Frames after which a scan knows what it knows in an uncut run, but for repeats in a row."""
+"""Frames after which a scan finds the same as in an uncut run, except for repeats in a row."""
 
 _SMALL = (160, 90)
+"""Largest width and height in pixels of the small luma pictures in which cuts are found."""
 _SUSPICIOUS = 0.03
-"""Smallest mean difference, as a share of the range, at which explanations are tried."""
+"""Smallest mean difference of luma, 0..1, of a suspected cut: then motion and fades are tried."""
 _BLOCK = 10
+"""Side in pixels of the blocks of a small picture that motion has to explain."""
 _CONFIDENT = 0.5
+"""Smallest mean confidence of a block that motion explains, 0..1."""
 _STEP = 1 / 255
+"""One code value of 8 bits."""
 _REPEAT = 1.01 * _STEP
+"""Largest change of luma in a repeat without noise: one code value, and rounding."""
 _REPEAT_MEAN = 0.2 * _STEP
-"""A fade, however slow, moves the mean; what else stays below a step does not."""
+"""Largest change of a repeat's mean luma. Even a slow fade changes the mean; rounding does not."""
 _REPEAT_RGB = 2.2 * _STEP
-"""A step of a chroma code value is up to 1.86 steps of blue (H.273, BT.709)."""
+"""Largest change of R, G or B in a repeat without noise. One code value of chroma changes blue by
+up to 1.86 code values (H.273, BT.709)."""
 _LOUDEST_REPEAT = 2 * _STEP
-"""Noise above this is grain that belongs to the picture and must go on moving."""
+"""Largest noise in a repeat. More is grain, which belongs to the picture and must keep moving."""
 _SIDE = 5
-_EXTREME = 4.5  # sigmas that the largest of a frame's means of noise stays below
+"""Side in pixels of the square over which changes are averaged to find those beyond noise."""
+_EXTREME = 4.5  # sigmas; of all such averages in a frame of pure noise, the largest stays below
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame and what every temporal method needs of it."""
+    """A frame, and what every temporal method derives from it."""
 
     frame: Frame
     image: Image
     """The frame within 0..1, (3, H, W)."""
     luma: Floats
-    """Of that, (H, W)."""
+    """Luma of `image`, (H, W)."""
 
     @classmethod
     def of(cls, frame: Frame) -> Seen:
@@ -64,7 +71,7 @@ class Seen:
 
     @property
     def kind(self) -> FrameKind:
-        """What it is to the frame before."""
+        """What kind of frame it is, compared with the one before."""
         return self.frame.kind
 
     @property
@@ -74,7 +81,7 @@ class Seen:
 
 
 def seen(frames: Iterator[Frame]) -> Iterator[Seen]:
-    """Scanned frames with their luma; the first one begins a scene, whatever came before it."""
+    """Prepare scanned frames. The first one begins a scene, whatever came before it."""
     for number, frame in enumerate(frames):
         if not number and not frame.scene_start:
             frame = replace(frame, kind=FrameKind.CUT)
@@ -91,17 +98,17 @@ class _Looked:
 def scan(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Find the kind and the noise of every frame.
 
-    Frames behind a suspected cut are held back until it is sure.
+    Frames behind a suspected cut are held back until it is decided.
 
-    A cut is a frame that differs from the one before, in the mean, and that neither motion nor a
-    fade explains in more than half of the picture.
+    A frame is a cut if its mean difference to the frame before is large, and if motion and a fade
+    leave more than half of the picture unexplained.
     """
     waiting: deque[_Looked] = deque()
     tracker = _SceneTracker()
     source = (_look(frame) for frame in frames)
 
     def upcoming() -> _Looked | None:
-        """The next frame, read on where none waits."""
+        """The next frame: one that waits, or else a new one."""
         if waiting:
             return waiting.popleft()
         return next(source, None)
@@ -127,7 +134,7 @@ def _found(looked: _Looked, kind: FrameKind, tracker: _SceneTracker) -> Frame:
 def _flash(
     tracker: _SceneTracker, now: _Looked, waiting: deque[_Looked], source: Iterator[_Looked]
 ) -> list[_Looked]:
-    """The frames of a flash that begins with `now`; none where it is a cut."""
+    """The frames of a flash that begins with `now`; none if `now` is a cut."""
     if tracker.last is None or now.frame.scene_start:
         return []
     for number in range(LONGEST_FLASH):
@@ -145,7 +152,7 @@ def _flash(
 
 
 class _SceneTracker:
-    """Remembers of a scene what its next frame is compared with."""
+    """Keeps what the next frame of a scene is compared with."""
 
     def __init__(self) -> None:
         self.last: _Looked | None = None
@@ -154,20 +161,21 @@ class _SceneTracker:
         self._levels: deque[float] = deque(maxlen=_LEVELS)
 
     def begin(self, now: _Looked) -> None:
-        """A new scene."""
+        """Begin a new scene."""
         self.last = self._shown = now
         self.sigma = 0.0
         self._levels.clear()
 
     def differs(self, now: _Looked) -> bool:
-        """Whether a frame begins something else than the last one's scene."""
+        """Whether a frame seems not to belong to the scene of the last one."""
         assert self.last is not None
         return _difference(self.last.small, now.small) >= _SUSPICIOUS and self.unlike(now)
 
     def unlike(self, now: _Looked) -> bool:
-        """Whether motion and fading explain less than half of what is in this frame or the last.
+        """Whether motion and fading explain less than half of the picture.
 
-        The one of less contrast has to explain the other: nearly white frames follow from any.
+        The frame of less contrast has to explain the other, because every frame explains one that
+        is nearly white.
         """
         assert self.last is not None
         before, after = self.last.small, now.small
@@ -186,7 +194,7 @@ class _SceneTracker:
         return bool(np.mean(blocks < _CONFIDENT) > 0.5)
 
     def follow(self, now: _Looked) -> FrameKind:
-        """Take in a further frame of the scene."""
+        """Add the next frame of the scene, and return its kind."""
         assert self.last is not None
         if self._repeats(now):
             self.last = now
@@ -197,9 +205,9 @@ class _SceneTracker:
         return FrameKind.PLAIN
 
     def _repeats(self, now: _Looked) -> bool:
-        """Whether a frame shows what the last one shows that was not a repeat itself.
+        """Whether a frame repeats the last frame that was not a repeat itself.
 
-        Compared with that one, so that slow changes add up until they are seen.
+        By comparing with that frame, slow changes add up until they are noticed.
         """
         assert self._shown is not None
         shown = self._shown
@@ -219,9 +227,10 @@ class _SceneTracker:
 
 
 def fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
-    """Gain and offset that give one luma the contrast and brightness of another; 1 and 0 for none.
+    """Gain and offset that give one luma the contrast and brightness of another.
 
-    The gain stays between a half and 2: what is beyond is something else.
+    They are 1 and 0 if there is no fade. The gain is limited to 0.5..2: a larger change is not a
+    fade.
     """
     (mean, spread), (mean_after, spread_after) = _moments(before), _moments(after)
     gain = spread_after / spread if spread > _STEP else 1.0

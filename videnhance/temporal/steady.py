@@ -1,4 +1,4 @@
-"""Filter what a network adds along the motion, so that it does not flicker."""
+"""Filter the detail that a network adds, along the motion, so that it does not flicker."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from videnhance.temporal.flow import LumaPicture, find_motion
 from videnhance.temporal.scenes import Seen, fade
 
 STRENGTHS = {"gentle": 0.4, "normal": 0.25, "strong": 0.15}
-"""Smallest share of the present in the filtered detail, by name."""
+"""By name of a strength, the smallest weight of the present frame in the filtered detail."""
 
 _LEFT = 1e-3
+"""Weight that a preroll leaves to the frames before it."""
 
 _FADE = 0.5
-"""Share of the change that a fade must not leave, to be one."""
+"""A change counts as a fade if gain and offset leave no more than this fraction of it."""
 
 
 def preroll(smallest_share: float) -> int:
-    """Frames after which less than a thousandth of what was before is left."""
+    """Frames after which all earlier ones have a weight of less than a thousandth."""
     return math.ceil(math.log(_LEFT) / math.log(1 - smallest_share))
 
 
@@ -47,19 +48,21 @@ class _State:
     result: Floats
     """The output (sH, sW, 3)."""
     history: Floats
-    """How many frames agree with each pixel of the input, (H, W)."""
+    """For how many frames each pixel of the input has been followed, (H, W)."""
 
 
 def filtered(
     items: Iterator[tuple[Seen, Image, Image]], smallest_share: float
 ) -> Iterator[tuple[Seen, Image]]:
-    """Filter the network's pictures; each comes with what was seen, and the plain enlargement.
+    """Filter the network's pictures recursively, along the motion.
 
-    `items` are (seen, E, U) with E and U (3, sH, sW); results are (seen, O). Recursive: O is E
-    where nothing is known of before, and less and less of it, down to `smallest_share`, the longer
-    a pixel has been followed. What is carried over is the last output, faded as the input is; to it
-    comes what else has changed in the input and is not noise, enlarged plainly, so that light and
-    moving things are never late.
+    `items` are (seen, E, U): a frame, the network's picture of it, and its plain enlargement, both
+    (3, sH, sW). Results are (seen, O). The weight of E in O is 1 where nothing earlier is known.
+    The longer a pixel has been followed, the lower the weight, down to `smallest_share`.
+
+    The rest of the weight goes to a prediction: the last output, warped along the motion and faded
+    like the input. Changes of the input that neither a fade nor noise explains are enlarged plainly
+    and added, so that light and moving things are never late.
     """
     state: _State | None = None
     for seen, network, plain in items:
@@ -84,7 +87,7 @@ def _step(
     motion = find_motion(picture, there, seen.sigma, both_ways=True)
     flow = motion.flow
     height, width = fresh.shape[:2]
-    # Clipped from below too: the kernel undershoots.
+    # Clipped from below too, since the kernel of the warp undershoots.
     history = motion.confidence * warp(state.history, flow) + 1
     history = np.clip(history, 1, 1 / smallest_share)
     share = np.maximum(1 / history, 1 - motion.confidence)
@@ -103,7 +106,7 @@ def _step(
 
 
 def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
-    """Gain and offset of a fade, where that explains most of what changed."""
+    """Gain and offset of a fade; 1 and 0 if a fade explains too little of the change."""
     gain, offset = fade(before, after)
     rest = abs(after - (gain * before + offset)).mean()
     if rest > _FADE * abs(after - before).mean():
@@ -112,7 +115,7 @@ def _fade(before: Floats, after: Floats) -> tuple[np.float32, np.float32]:
 
 
 def _bounded(predicted: Floats, fresh: Floats, confidence: Floats, moving: Mask) -> Floats:
-    """The predicted detail within what the fresh one has around it, where something moves.
+    """Where something moves, clip the predicted detail to the range of the fresh detail around it.
 
     Variance clipping: mean ± γ·σ of a neighbourhood that grows with the scale, γ from 1 to 2.5
     with the confidence (Salvi, "An excursion in temporal supersampling", GDC 2016).

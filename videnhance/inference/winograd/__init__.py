@@ -1,7 +1,7 @@
-"""Networks on the CPU with our own convolutions, faster than ncnn's; see docs/adr/0004.
+"""Run networks on the CPU with our own convolutions, which are faster than ncnn's (docs/adr/0004).
 
-Importing the package is cheap; `network` and what it needs import numba.
+Importing the package is cheap; its module `network` imports numba.
 """
 
 BYTES_PER_PIXEL = {"Compact": 500, "ESRGAN": 8_500}
-"""Architectures it can run, as the cards name them, and what a call takes per input pixel."""
+"""Bytes of memory per input pixel that a call takes, by architecture; only these can be run."""

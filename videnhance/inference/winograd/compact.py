@@ -1,7 +1,7 @@
-"""Compact networks: Real-ESRGAN's (SRVGGNetCompact), the one of its video models, and our own.
+"""Compact networks: Real-ESRGAN's SRVGGNetCompact, which its video models use, and our own.
 
-Ours read pixels unshuffled by 2: at half the size, layers have twice the channels for the same work
-and see twice as far. A layer's bias is `bias` + restore · `dial`.
+Ours unshuffle pixels by 2: at half the size, layers can have twice the channels for the same work,
+and the receptive field is twice as large. A layer's bias is `bias` + restore · `dial`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 
 
 class _Room:
-    """What one call for an image of this size works in."""
+    """The memory that one call needs for images of one size."""
 
     def __init__(self, height: int, width: int, into: int, channels: int) -> None:
         self.input = Features(height, width, into)
@@ -36,13 +36,16 @@ class _Room:
 
 
 class Compact:
-    """Convolutions with PReLU, one more, pixel shuffle, and the input enlarged by repetition."""
+    """Convolutions with PReLU, one without, and pixel shuffle; then the enlarged input is added.
+
+    The input is enlarged by repeating pixels.
+    """
 
     def __init__(self, state: dict[str, Floats], shrink: float = 1.0) -> None:
-        """`state` is as spandrel names it, and may have a `body.N.dial` beside a layer's bias;
+        """`state` has spandrel's key names, and may have a `body.N.dial` beside a layer's bias;
         `shrink` is the factor of a bicubic reduction at the end.
 
-        Raises ValueError or KeyError where the weights are not those of such a network.
+        Raises ValueError or KeyError if the weights are not those of such a network.
         """
         self._layers: list[Convolution] = []
         self._dials: list[Floats] = []
@@ -54,13 +57,7 @@ class Compact:
                 self._layers.append(Convolution(weight, bias))
                 break
             self._layers.append(Convolution(weight, bias, slope))
-        self._unshuffle = round((self._layers[0].into / 3) ** 0.5)
-        self._factor = round((self._layers[-1].out / 3) ** 0.5)
-        ends = self._layers[0].into, self._layers[-1].out
-        if (3 * self._unshuffle**2, 3 * self._factor**2) != ends or (
-            self._unshuffle not in (1, 2) or self._factor % self._unshuffle
-        ):
-            raise ValueError("not a network that turns an RGB image into an RGB image")
+        self._unshuffle, self._factor = factors(self._layers[0].into, self._layers[-1].out)
         if shrink != 1 and self._unshuffle != 1:
             raise ValueError("no reduction is known for a network that unshuffles")
         for before, after in pairwise(self._layers):
@@ -71,8 +68,13 @@ class Compact:
         self.scale = round(self._factor / self._unshuffle * shrink)
         """Output size over input size, per axis."""
 
+    @property
+    def inputs(self) -> int:
+        """Planes of the input."""
+        return int(self._layers[0].into) // self._unshuffle**2
+
     def prepared(self, height: int, width: int) -> Callable[[Image, float], Image]:
-        """A call for images of that size with memory of its own: to be used by one at a time.
+        """Return a function for images of that size, with memory for one call at a time.
 
         It takes the image and the dial.
         """
@@ -81,7 +83,7 @@ class Compact:
         return partial(self._run, room)
 
     def _run(self, room: _Room, image: Image, dial: float) -> Image:
-        """Enlarge (3, H, W) to (3, scale·H, scale·W)."""
+        """Make (3, scale·H, scale·W) of (C, H, W), whose first three planes are the picture."""
         _, height, width = image.shape
         image = self._padded(image)
         source, target = room.features
@@ -90,20 +92,20 @@ class Compact:
         for layer, extra in zip(self._layers[1:], self._dials[1:], strict=True):
             source, target = target, source
             layer(source, target, room.scratch, extra=dial * extra)
-        picture = self._picture(target, image)
+        picture = self._picture(target, image[:3])
         if image.shape[1:] == (height, width):
             return picture
         return np.ascontiguousarray(picture[:, : self.scale * height, : self.scale * width])
 
     def _padded(self, image: Image) -> Image:
-        """With the last row or column repeated where unshuffling asks for one more."""
+        """Repeat the last row or column if unshuffling needs one more."""
         missing = [-length % self._unshuffle for length in image.shape[1:]]
         if not any(missing):
             return image
         return np.pad(image, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
 
     def _picture(self, features: Features, image: Image) -> Image:
-        """What the last layer's features make of the input (3, H, W)."""
+        """Make the enlarged picture from the last layer's features and the input (3, H, W)."""
         _, height, width = image.shape
         pixels = features.data, features.start(border=0), image, self._factor
         if self._unshuffle > 1:
@@ -121,6 +123,19 @@ class Compact:
         return result
 
 
+def factors(into: int, out: int) -> tuple[int, int]:
+    """How many pixels of a row become one in front of the layers, and one becomes behind them.
+
+    `into` and `out` are the channels of the first and of the last layer. The input is a picture and
+    up to five planes more. Raises ValueError where these are not the ends of such a network.
+    """
+    unshuffle, factor = 1 if into < 9 else 2, round((out / 3) ** 0.5)
+    planes = into / unshuffle**2
+    if planes not in range(3, 9) or 3 * factor**2 != out or factor % unshuffle:
+        raise ValueError("not a network that turns an RGB image into an RGB image")
+    return unshuffle, factor
+
+
 def _unshuffled(image: Image, factor: int) -> Floats:
     """Pixels (3, H, W) as channels of a picture that is smaller by a factor, (H, W, channels)."""
     planes, height, width = image.shape
@@ -130,9 +145,9 @@ def _unshuffled(image: Image, factor: int) -> Floats:
 
 
 def _cubic(size: int, factor: float) -> tuple[NDArray[np.int64], Floats]:
-    """Samples that each output sample reads, the edge ones repeated, and their weights.
+    """The input samples that each output sample reads (edges repeated), and their weights.
 
-    Bicubic with a = -0.75 and pixel centres aligned, without antialiasing: ncnn's Interp.
+    Bicubic with a = -0.75 and pixel centres aligned, without antialiasing, like ncnn's Interp.
     """
     places = (np.arange(round(size * factor)) + 0.5) / factor - 0.5
     base = np.floor(places)

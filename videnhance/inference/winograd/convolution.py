@@ -1,4 +1,4 @@
-"""3×3 convolutions by Winograd's algorithm, on images that lie channels last."""
+"""3×3 convolutions by Winograd's algorithm, on images in channels-last order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from videnhance.kernels.vectors import LANES, PANEL
 Floats = NDArray[np.float32]
 
 _BLOCK = 12 * 128
-"""Tiles times channels, in and out, worked on at once: few enough to stay in the L2 cache."""
+"""Tiles in a block, times their channels in and out: few enough to stay in the L2 cache."""
 _LINE = 64 // np.dtype(np.float32).itemsize
-"""Floats to a cache line."""
+"""Floats per cache line."""
 
 
 def _whole(channels: int, lanes: int) -> int:
@@ -25,7 +25,7 @@ def _whole(channels: int, lanes: int) -> int:
 
 
 def _aligned(*shape: int) -> Floats:
-    """Zeros that begin where a cache line does, so that hardly a vector lies across two."""
+    """Zeros that begin at a cache line, so that few vectors cross from one line into the next."""
     size = math.prod(shape)
     memory = np.zeros(size + _LINE, np.float32)
     skipped = -(memory.ctypes.data // memory.itemsize) % _LINE
@@ -33,29 +33,29 @@ def _aligned(*shape: int) -> Floats:
 
 
 class Features:
-    """Feature maps of one size, channels last, with the zeros around them that padding means."""
+    """Feature maps of one size, channels last, surrounded by zeros that serve as padding."""
 
     def __init__(self, height: int, width: int, channels: int) -> None:
-        """Of at least so many channels."""
+        """`channels` are rounded up to whole vectors."""
         self.height = height
         self.width = width
         self.rows = -(-height // TILE)
-        """Of tiles."""
+        """Rows of tiles."""
         self.columns = -(-width // TILE)
-        """Of tiles."""
-        # With an odd number of pixels to the row, pixels below each other do not compete for the
-        # same place in the cache.
+        """Columns of tiles."""
+        # With an odd number of pixels per row, pixels below each other do not compete for the same
+        # set of the cache.
         rows, columns = self.rows * TILE + 3, self.columns * TILE + 3
         self.data: Floats = _aligned(rows, columns, _whole(channels, LANES))
-        """Whole tiles, a border of 1 and room to shift them by 1; zero where the image is not."""
+        """Whole tiles, a border of 1 and room to shift them by 1; zero outside the image."""
         self.origin = 1
         """Row and column of the image's first pixel."""
 
     def shifted(self) -> Features:
-        """Others in the same memory, a pixel further down and right.
+        """Feature maps in the same memory, one pixel further down and right.
 
-        A convolution may turn either into the other, which takes less memory than two of their own
-        and finds what it overwrites in the cache.
+        A convolution may read either and write the other. That takes less memory than two separate
+        arrays, and the memory that it writes to is in the cache already.
         """
         others = copy(self)
         others.origin = self.origin + 1
@@ -63,18 +63,18 @@ class Features:
 
     @property
     def image(self) -> Floats:
-        """The part within the border, (height, width, channels)."""
+        """The image without its border, (height, width, channels)."""
         bottom, right = self.origin + self.height, self.origin + self.width
         return self.data[self.origin : bottom, self.origin : right]
 
     def start(self, border: int) -> int:
-        """Where the image with so many pixels of border begins, in floats."""
+        """Offset in floats at which the image begins, with `border` pixels around it."""
         _, width, channels = self.data.shape
         first: int = (self.origin - border) * (width + 1) * channels
         return first
 
     def clear_outside(self, first: int, last: int) -> None:
-        """Zero all that is around the image in channels `first` to `last`."""
+        """Set everything around the image to zero, in channels `first` up to, not with, `last`."""
         bottom, right = self.origin + self.height, self.origin + self.width
         self.data[: self.origin, :, first:last] = 0
         self.data[bottom:, :, first:last] = 0
@@ -83,7 +83,7 @@ class Features:
 
 
 class Scratch:
-    """Workspace for the steps within a convolution of up to `channels` in and out."""
+    """Workspace for the steps of a convolution with up to `channels` in and out."""
 
     def __init__(self, channels: int) -> None:
         self.channels = _whole(channels, LANES)
@@ -91,11 +91,11 @@ class Scratch:
         self._block = _aligned(SPAN * ((SPAN + 1) * most + 4 * _LINE))
 
     def split(self, into: int, out: int) -> tuple[int, Floats, Floats, Floats, Floats]:
-        """How many tiles fit, and the last four arrays that `convolve` takes, for so many."""
+        """Return the number of tiles that fit, and the last four arguments of `convolve`."""
         tiles = max(_BLOCK // (into + out) // STEP, 1) * STEP
         arrays, at = [], 0
         for floats in (SPAN * into, into, out, TILE * out):
-            # With a line more, the 8 rows do not compete for the same place in the cache.
+            # One more line per row keeps the 8 rows from competing for the same set of the cache.
             end = at + SPAN * (tiles * floats + _LINE)
             arrays.append(self._block[at:end].reshape(SPAN, -1))
             at = end
@@ -107,16 +107,16 @@ class Convolution:
     """A 3×3 convolution with zero padding, its bias and its activation."""
 
     def __init__(self, weight: Floats, bias: Floats, slope: Floats | float = 1.0) -> None:
-        """`weight` is (out, in, 3, 3); `slope` is PReLU's, per output channel; 1 is none.
+        """`weight` is (out, in, 3, 3); `slope` is PReLU's, per output channel (1: no activation).
 
-        Raises ValueError where the shapes are others.
+        Raises ValueError if the shapes do not match.
         """
         self.out, self.into = weight.shape[:2]
         self._read, width = _whole(self.into, LANES), _whole(self.out, LANES)
         filled = np.zeros((self.into, 9, width))
         filled[:, :, : self.out] = weight.reshape(self.out, self.into, 9).transpose(1, 2, 0)
-        # Each 3×3 kernel becomes 8×8, those of a channel at once: so few that BLAS does not wake
-        # its threads, which would take much longer.
+        # Each 3×3 kernel becomes 8×8. The products of one input channel at a time are small enough
+        # for BLAS not to wake its threads, which would take much longer.
         transformed = np.kron(WEIGHT_TRANSFORM, WEIGHT_TRANSFORM) @ filled
         self._weight = _aligned(SPAN * SPAN, self.into, width)
         matrices = self._weight.reshape(SPAN * SPAN, -1)
@@ -139,13 +139,12 @@ class Convolution:
         offset: int = 0,
         extra: Floats | None = None,
     ) -> None:
-        """Read the first channels of `source`, write channels of `target` from `offset` on.
+        """Read the first channels of `source`, and write channels of `target` from `offset` on.
 
-        `extra` is added to the bias.
-
-        Both may be the same where the channels are not, or one the other `shifted`, which is lost.
-        What rounding up to whole vectors adds is written as zeros. Raises ValueError where the
-        features have not these channels.
+        `extra` is added to the bias. `source` and `target` may be the same if their channels
+        differ. One may also be the other `shifted`; then `source` is overwritten. Channels that
+        rounding up to whole vectors adds are written as zeros. Raises ValueError if the features
+        lack the channels or differ in size.
         """
         end = offset + self._bias.size
         rooms = (source.data.shape[2], target.data.shape[2], scratch.channels)

@@ -2,7 +2,7 @@
 
 The transforms are those of F(6×6, 3×3) with the points 0, ±1, ±2, ±1/2 and ∞ (Lavin and Gray,
 "Fast algorithms for convolutional neural networks", CVPR 2016): an output tile of 6×6 comes from
-an input tile of 8×8. Everything lies channels last, so that the vectors are neighbouring floats.
+an input tile of 8×8. All arrays are channels last, so that a vector holds neighbouring floats.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ SPAN = TILE + 2
 """Side of the input tile that it depends on."""
 
 STEP = 6
-"""Tiles that are multiplied at once: with PANEL, what fills the registers of AVX2.
+"""Tiles that are multiplied at once. Together with PANEL, they fill the registers of AVX2.
 
-With AVX-512 on an AMD Zen 4, which takes the two halves of a vector in turn, more tiles or panels
-at once are no faster.
+More tiles or panels are no faster with AVX-512 on an AMD Zen 4, which computes the two halves of a
+vector in turn.
 """
 
-# (W, w) of the weight transform W = G w: the polynomial w evaluated at each point.
+# G of the weight transform W = G w: up to a factor, it evaluates the polynomial w at each point.
 WEIGHT_TRANSFORM = np.array(
     [
         [1, 0, 0],
@@ -123,7 +123,7 @@ def _store_eight(array: Any, to: Any, stride: Any, values: Any) -> Any:
 
 @helper
 def _place(features: Any, across: Any, tile: Any) -> Any:
-    """How far from the first tile number `tile` of `across` to the row lies, in floats."""
+    """Offset in floats from the first tile to tile number `tile`, with `across` tiles per row."""
     _, width, stored = features.shape
     return (tile // across * width + tile % across) * TILE * stored
 
@@ -152,7 +152,7 @@ def _forward_columns(
 def _forward_row(
     columns: Any, y: Any, across: Any, first: Any, count: Any, tiles: Any, channels: Any
 ) -> Any:
-    """Transform row `y` of the tiles whose columns are transformed, into (8, tiles, channels)."""
+    """Transform row `y` of tiles whose columns are transformed, into (8, tiles, channels)."""
     at, to = y * columns.shape[1], 0
     for tile in range(first, first + count):
         for c in range(0, channels, LANES):
@@ -178,9 +178,9 @@ def _sums(
     nothing: Any,
     wide: Any,
 ) -> Any:
-    """STEP tiles times `wide` columns of weights, as many as the vector `nothing` has lanes.
+    """Multiply STEP tiles by `wide` columns of weights; `nothing` is a zero vector of that width.
 
-    Meanwhile fetch what will be wanted next, `pace` floats of `source` in each turn.
+    Meanwhile prefetch what is needed next: `pace` floats of `source` per iteration.
     """
     s0 = s1 = s2 = s3 = s4 = s5 = nothing
     for c in range(depth):
@@ -209,7 +209,7 @@ def _multiply(
 ) -> Any:
     """Matrix products at the 8 positions of row `y`, of `count` tiles rounded up to whole steps.
 
-    Meanwhile fetch `reach` floats of `source` from `ahead` on.
+    Meanwhile prefetch `reach` floats of `source` from `ahead` on.
     """
     _, depth, width = weight.shape
     piece = reach // (SPAN * (-(-count // STEP)) * (-(-width // PANEL)))
@@ -259,7 +259,7 @@ def _backward_columns(
     first: Any,
     count: Any,
 ) -> Any:
-    """Turn tiles whose rows are transformed back into output: add `bias`, apply PReLU."""
+    """Finish tiles whose rows are transformed back: transform columns, add `bias`, apply PReLU."""
     _, width, stored = target.shape
     channels = bias.shape[0]
     at = 0
@@ -307,15 +307,17 @@ def convolve(
     """Convolve the first channels of `source` into channels of `target`, with PReLU.
 
     Both are (rows, columns, channels), and `down` times `across` output tiles are made. The input
-    of the first begins at `source_start`, its output at `target_start`, counted in floats. Both may
-    be the same memory where the channels differ, or where output pixels lie one further up and left
-    than the input pixels of their place, or one further down and right and tiles go `backwards`.
+    of the first tile begins at `source_start` and its output at `target_start`, counted in floats.
+    `source` and `target` may be the same memory in three cases: their channels differ; output
+    pixels lie one further up and left than the input pixels of the same place; or they lie one
+    further down and right, and tiles are made `backwards`.
 
-    `weight` is (64, channels in, channels out), transformed, each of the 64 matrices in panels of
-    PANEL columns and at most one of LANES; `bias` and `slope` have all channels out, a multiple of
-    LANES. Work goes on in blocks of `most` tiles, a multiple of STEP. The other four arrays hold
-    the steps within a block, 8 rows of at least 8, 1, 1 and 6 times so many tiles' channels, in
-    (rounded up to LANES) for the first two and out for the others. No index is checked.
+    `weight` is (64, channels in, channels out), transformed. Each of the 64 matrices is stored in
+    panels of PANEL columns and at most one of LANES. `bias` and `slope` have all channels out, a
+    multiple of LANES. Tiles are made in blocks of `most`, a multiple of STEP. The other four arrays
+    hold the steps within a block. Each has 8 rows, of at least 8, 1, 1 and 6 times `most` times the
+    channels: those in, rounded up to LANES, for `columns` and `tiles`, and those out for `products`
+    and `rows`. No index is checked.
     """
     _, pixels, stored = source.shape
     _, depth, width = weight.shape
@@ -324,7 +326,7 @@ def convolve(
     for number in range(blocks):
         first = (blocks - 1 - number if backwards else number) * most
         count = min(most, down * across - first)
-        # What the next block reads is fetched while the processor is busy with products.
+        # Prefetch what the next block reads, while products keep the processor busy.
         ahead = source_start + _place(source, across, first - most if backwards else first + most)
         reach = count * TILE * stored
         _forward_columns(source, source_start, across, first, count, columns, channels)
@@ -340,7 +342,7 @@ def convolve(
 def add(features: Floats, gain: np.float32, others: Floats, channels: int) -> None:
     """Multiply the first channels of `features` by `gain` and add those of `others`.
 
-    Both are (rows, columns, channels), of as many rows and columns; `channels` is a multiple of
+    Both are (rows, columns, channels), with equal rows and columns; `channels` is a multiple of
     LANES.
     """
     rows, columns, stored = features.shape

@@ -15,27 +15,32 @@ from videnhance.inference.ncnn_file import NcnnFile, read_ncnn
 from videnhance.inference.winograd import compact, rrdb
 
 Run = Callable[[Image, float], Image]
-"""Takes an image and a dial."""
+"""A function of an image and the dial's value."""
 
 
 class Architecture(Protocol):
-    """What the networks of this package have in common."""
+    """The interface of the networks in this package."""
 
     @property
     def scale(self) -> int:
         """Output size over input size, per axis."""
         ...
 
+    @property
+    def inputs(self) -> int:
+        """Planes of the input."""
+        ...
+
     def prepared(self, height: int, width: int) -> Run:
-        """A call for images of that size with memory of its own: to be used by one at a time."""
+        """Return a function for images of that size, with memory for one call at a time."""
         ...
 
 
 class WinogradNetwork:
-    """Implements `Backend` in fp32, one thread to a call."""
+    """Implements `Backend` in fp32, with one thread per call."""
 
     exact = True
-    """It computes in fp32 and nothing else."""
+    """It always computes in fp32."""
 
     workers = None
     """Each call takes one thread."""
@@ -65,13 +70,13 @@ class WinogradNetwork:
         return result
 
     def _take(self, height: int, width: int) -> Run:
-        """The memory of an earlier call for the same size where there is one, or new memory."""
+        """Take an idle function for this size, or prepare a new one."""
         with self._lock:
             for index, (size, run) in enumerate(self._idle):
                 if size == (height, width):
                     del self._idle[index]
                     return run
-            # Another size: what is idle would only take the place of what is needed now.
+            # Free the memory of other sizes, to make room for that of this size.
             self._idle.clear()
         return self._network.prepared(height, width)
 
@@ -79,9 +84,9 @@ class WinogradNetwork:
 def load_winograd(path: Path) -> WinogradNetwork:
     """Load a Compact or ESRGAN network from an ncnn `.param`, or a Compact one from other files.
 
-    A `.safetensors` file must have spandrel's names; it is read without PyTorch, importing which
-    takes longer than many a job's draft network. Raises InputError where the file is damaged or of
-    another architecture.
+    A `.safetensors` file must have spandrel's key names. It is read without PyTorch, whose import
+    can take longer than the draft network of a whole job. Raises InputError if the file is damaged
+    or of another architecture.
     """
     if path.suffix.lower() == ".param":
         read = read_ncnn(path, path.with_suffix(".bin"))
@@ -111,7 +116,7 @@ def _built(read: NcnnFile, path: Path) -> WinogradNetwork:
             network = compact.Compact(read.state, read.shrink)
         else:
             network = rrdb.RRDB(read.state)
-        network.prepared(1, 1)(np.zeros((3, 1, 1), np.float32), 1.0)
+        network.prepared(1, 1)(np.zeros((network.inputs, 1, 1), np.float32), 1.0)
     except (KeyError, ValueError) as exc:
         raise InputError(f"{path} is not the network it seems to be: {exc}.") from exc
     return WinogradNetwork(network)

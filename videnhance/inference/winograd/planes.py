@@ -72,15 +72,15 @@ def shuffle_and_resample(
     column_taps: Floats,
     result: Floats,
 ) -> None:
-    """As `shuffle_and_add`, through a separable filter with four taps before it is written.
+    """Like `shuffle_and_add`, followed by a separable filter with four taps.
 
-    Where each output sample reads is in `rows` and `columns`, and by which weights in the taps; all
-    are (samples, 4), and the four are neighbours in ascending order or, at an edge, the same.
-    `result` is (3, rows, columns).
+    `rows` and `columns` hold the samples that each output sample reads, and the taps hold their
+    weights. All four have shape (samples, 4). The samples are neighbours in ascending order; at an
+    edge, the outermost one is repeated. `result` is (3, rows, columns).
     """
     width = -(-image.shape[2] * factor // LANES) * LANES
-    # The latest rows before the filter, and one between its directions. What is read there by
-    # `columns` is unsigned, so that numba does not look for it from the end.
+    # The latest four rows before the filter, and one row between its two directions. `columns` is
+    # unsigned, so that numba need not check for negative indices, which count from the end.
     latest = np.zeros((4, width), np.float32)
     between = np.empty(width, np.float32)
     for plane in range(3):
@@ -113,9 +113,10 @@ def shuffle_and_resample(
 def shuffle_and_add_finer(
     source: Floats, start: int, image: Floats, factor: int, unshuffle: int, result: Floats
 ) -> None:
-    """As `shuffle_and_add`, where `image` is `unshuffle` times as large as the features.
+    """Like `shuffle_and_add`, but `image` is `unshuffle` times as large as the features.
 
-    `factor` is that of the features to `result`, (3, factor·H/unshuffle, factor·W/unshuffle).
+    `result` is `factor` times as large as the features: (3, factor·H/unshuffle,
+    factor·W/unshuffle).
     """
     _, pixels, stored = source.shape
     _, height, width = image.shape

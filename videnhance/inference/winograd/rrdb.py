@@ -22,7 +22,7 @@ _ONE = np.float32(1)
 
 
 class _Room:
-    """What one call for an image of this size works in."""
+    """The memory that one call needs for images of one size."""
 
     def __init__(self, height: int, width: int, channels: int, dense: int) -> None:
         self.input = Features(height, width, 3)
@@ -38,15 +38,17 @@ class _Room:
 
 
 class RRDB:
-    """Dense blocks of five convolutions, three to a residual block; then twice a doubling."""
+    """Residual blocks of three dense blocks, of five convolutions each; then two doublings."""
 
     scale = 4
     """Output size over input size, per axis."""
+    inputs = 3
+    """Planes of the input."""
 
     def __init__(self, state: dict[str, Floats]) -> None:
-        """`state` is as spandrel names it.
+        """`state` has spandrel's key names.
 
-        Raises ValueError or KeyError where the weights are not those of such a network.
+        Raises ValueError or KeyError if the weights are not those of such a network.
         """
 
         def layer(name: str, slope: float = 1.0, gain: np.float32 = _ONE) -> Convolution:
@@ -62,7 +64,7 @@ class RRDB:
             self._blocks.append(
                 [
                     [layer(f"{name}.conv{i}", _LEAK) for i in (1, 2, 3, 4)]
-                    # The dense block's residual scaling, taken into its last convolution.
+                    # The last convolution includes the dense block's residual scaling.
                     + [layer(f"{name}.conv5", gain=_RESIDUAL)]
                     for name in names
                 ]
@@ -78,12 +80,12 @@ class RRDB:
         self._dense = max(conv.into for conv in parts)
 
     def prepared(self, height: int, width: int) -> Callable[[Image, float], Image]:
-        """A call for images of that size with memory of its own: to be used by one at a time."""
+        """Return a function for images of that size, with memory for one call at a time."""
         room = _Room(height, width, self._channels, self._dense)
         return partial(self._run, room)
 
     def _run(self, room: _Room, image: Image, restore: float) -> Image:
-        """Enlarge (3, H, W) to (3, 4·H, 4·W); it has no dial to set to `restore`."""
+        """Enlarge (3, H, W) to (3, 4·H, 4·W). Ignores `restore`, since there is no dial."""
         channels, scratch = self._channels, room.scratch
         room.input.image[:, :, :3] = image.transpose(1, 2, 0)
         self._first(room.input, room.first, scratch)
@@ -113,7 +115,7 @@ class RRDB:
 
 
 def _repeat(source: Features, target: Features) -> None:
-    """Double the size, each pixel four times."""
+    """Double the size by repeating pixels."""
     for row in (0, 1):
         for column in (0, 1):
             target.image[row::2, column::2] = source.image
