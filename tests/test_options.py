@@ -126,7 +126,7 @@ def test_there_are_presets() -> None:
 def test_given_values_override_a_preset(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('description = "Mine."\n[upscale]\nscale = 3\nstrength = 0.5\n')
-    upscale = settings(str(path), {"upscale": {"scale": 4}}).stages[-1]
+    upscale = settings(str(path), {"upscale": {"scale": 4}}).stages[1]
     assert (upscale.scale, upscale.strength) == (4.0, 0.5)  # type: ignore[attr-defined]
 
 

@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 import pytest
 
+from videnhance.cli.flags import declared_options
 from videnhance.core import ClipInfo, Frame, FrameKind, Image, Map, Network, Runtime, Stage
 from videnhance.engine.chain import chain
 from videnhance.engine.look import LazyLook
 from videnhance.inference.runtime import JobRuntime
 from videnhance.options import declared
 from videnhance.pipeline import Meter, Stop, Workers
-from videnhance.stages import STAGES, Denoise, Upscale
+from videnhance.stages import STAGES, Denoise, Finish, Upscale
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -120,9 +121,10 @@ every_stage = pytest.mark.parametrize(
     "stage",
     [
         partial(Denoise, denoise="1"),
+        partial(Finish, grain="1", grain_strength=4.0, sharpen=0.5, lift=0.5),
         *(partial(Upscale, temporal=mode) for mode in ("auto", "off", "steady", "reuse")),
     ],
-    ids=["denoise", "upscale", "off", "steady", "reuse"],
+    ids=["denoise", "finish", "upscale", "off", "steady", "reuse"],
 )
 
 
@@ -137,9 +139,10 @@ def test_it_is_a_frozen_dataclass_of_declared_options(stage: type[Any]) -> None:
     assert min(step.lookahead, step.preroll, step.postroll) >= 0
 
 
-def test_names_and_prefixes_are_unique() -> None:
+def test_names_and_flags_are_unique() -> None:
     assert len({stage.name for stage in STAGES}) == len(STAGES)
-    assert len({stage.flag_prefix for stage in STAGES}) == len(STAGES)
+    flags = [option.flag for option in declared_options()]
+    assert len(set(flags)) == len(flags)
 
 
 @every_stage

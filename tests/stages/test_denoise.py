@@ -129,3 +129,8 @@ def test_a_file_of_a_network_that_enlarges_is_refused() -> None:
 def test_it_does_not_run_on_vulkan() -> None:
     with pytest.raises(UsageError, match="cannot run on Vulkan"):
         Denoise(denoise="1").resolve(CLIP, "vulkan", LazyLook())
+
+
+def test_auto_is_off_where_it_cannot_run() -> None:
+    step = Denoise(denoise="auto").resolve(CLIP, "vulkan", looking_at(5 / 255))
+    assert step.denoise == "off"

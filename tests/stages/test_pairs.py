@@ -15,7 +15,7 @@ from videnhance.core import ClipInfo, Frame, FrameKind, Runtime, Stage
 from videnhance.engine.chain import chain
 from videnhance.engine.look import LazyLook
 from videnhance.engine.windows import Borders, Window, whole_window, windows
-from videnhance.stages import Denoise, Upscale
+from videnhance.stages import Denoise, Finish, Upscale
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ PAIRS = [
     (Doubled(), Upscale(temporal="reuse")),
     (Denoise(denoise="1"), Upscale(temporal="reuse")),
     (Denoise(denoise="1"), FourOfFive()),
+    (Neighbours(), Finish(grain="1", grain_strength=4.0)),
 ]
 every_pair = pytest.mark.parametrize(
     "pair", PAIRS, ids=lambda pair: " ".join(getattr(s, "temporal", s.name) for s in pair)

@@ -89,23 +89,33 @@ class NoiseModel:
         )
 
 
-def fine_variance(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Variance of what is finer than 8 pixels, in each block of 16×16 pixels of a plane (H, W).
+def haar_variances(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Variance of three levels of detail, the finest first, in each block of 16×16 pixels.
 
-    A mean over the levels of a Haar transform, so that neither slow shading nor large shapes count.
-    Sides of less than 16 pixels give no blocks.
+    The levels are those of an orthonormal Haar transform of a plane (H, W): of white noise, each
+    has its variance. Sides of less than 16 pixels give no blocks.
     """
     rows, columns = (length // _SIDE for length in plane.shape)
     rest, side = plane[: rows * _SIDE, : columns * _SIDE], _SIDE
-    total = np.zeros((rows, columns), np.float32)
-    for share in _LEVELS:
+    found = []
+    for _ in _LEVELS:
         a, b, c, d = rest[::2, ::2], rest[::2, 1::2], rest[1::2, ::2], rest[1::2, 1::2]
         left, right, difference, other = a + c, b + d, a - c, b - d
         energy = (left - right) ** 2 + (difference + other) ** 2 + (difference - other) ** 2
         rest, side = np.asarray((left + right) / 2, np.float32), side // 2
-        blocks = energy.reshape(rows, side, columns, side).mean(axis=(1, 3))
-        total += np.float32(share / 12) * blocks
-    return total
+        means = energy.reshape(rows, side, columns, side).mean(axis=(1, 3))
+        found.append(np.asarray(means / 12, np.float32))
+    return found
+
+
+def fine_variance(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Variance of what is finer than 8 pixels, in each block of 16×16 pixels of a plane (H, W).
+
+    Neither slow shading nor large shapes count.
+    """
+    levels = zip(_LEVELS, haar_variances(plane), strict=True)
+    total = sum(np.float32(share) * level for share, level in levels)
+    return np.asarray(total, np.float32)
 
 
 def finest_variance(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,8 +2,9 @@
 
 from videnhance.core import Stage
 from videnhance.stages.denoise import Denoise
+from videnhance.stages.finish import Finish
 from videnhance.stages.upscale import Upscale
 
-STAGES: tuple[type[Stage], ...] = (Denoise, Upscale)
+STAGES: tuple[type[Stage], ...] = (Denoise, Upscale, Finish)
 
-__all__ = ["STAGES", "Denoise", "Upscale"]
+__all__ = ["STAGES", "Denoise", "Finish", "Upscale"]

@@ -80,7 +80,9 @@ class Denoise(Stage):
                 f"--denoise-model {self.model} enlarges; use {_OWN}, or a weight file."
             )
         resolved = self
-        if self.denoise == "auto":
+        if self.denoise == "auto" and device_kind == "vulkan":
+            resolved = replace(self, denoise="off")
+        elif self.denoise == "auto":
             from videnhance.stages.choosing import noise_of
 
             level = noise_of(look)
