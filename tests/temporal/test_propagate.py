@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from videnhance.core import Frame, Image
-from videnhance.kernels.motion import Floats, interleaved, luma
+from videnhance.kernels.motion import Floats, interleaved, luma, mean_square
 from videnhance.kernels.resize import resize
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
 from videnhance.temporal.parameters import PERCEPTUAL
-from videnhance.temporal.propagate import Between, Detail, Reference, mean_square
+from videnhance.temporal.propagate import Between, Detail, Reference
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 

@@ -25,9 +25,8 @@ from reusing import (
 )
 
 from videnhance.core import FrameKind, Image
-from videnhance.kernels.motion import Floats, interleaved, planar
+from videnhance.kernels.motion import Floats, interleaved, mean_square, planar
 from videnhance.temporal import reconstruct
-from videnhance.temporal.propagate import mean_square
 from videnhance.temporal.reconstruct import Networks
 from videnhance.temporal.region import Region
 from videnhance.temporal.reuse import Reuse

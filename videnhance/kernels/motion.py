@@ -88,6 +88,11 @@ def luma_of(picture: Floats) -> Floats:
     return np.asarray(cv2.transform(picture, weights), np.float32)
 
 
+def mean_square(picture: Floats) -> Floats:
+    """Mean square over the channels."""
+    return np.asarray(np.einsum("hwc,hwc->hw", picture, picture) / picture.shape[2], np.float32)
+
+
 def box(plane: Floats, side: int) -> Floats:
     """Mean over side×side pixels, the edge reflected."""
     return np.asarray(cv2.blur(plane, (side, side)), np.float32)

@@ -16,6 +16,7 @@ from videnhance.kernels.motion import (
     enlarged,
     interleaved,
     light_of,
+    mean_square,
     shrunk,
     stretched,
     warp,
@@ -198,8 +199,3 @@ def _weight(motion: Motion, nearness: float) -> Floats:
 
 def _mixed(before: Floats, after: Floats, t: float) -> Floats:
     return np.asarray(cv2.addWeighted(before, 1 - t, after, t, 0), np.float32)
-
-
-def mean_square(picture: Floats) -> Floats:
-    """Mean square over the channels."""
-    return np.asarray(np.einsum("hwc,hwc->hw", picture, picture) / picture.shape[2], np.float32)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from videnhance.core import Image
-from videnhance.kernels.motion import Floats, Mask, interleaved
+from videnhance.kernels.motion import Floats, Mask, interleaved, mean_square
 from videnhance.temporal.control import Cost
 from videnhance.temporal.parameters import PERCEPTUAL, ReuseParameters
-from videnhance.temporal.propagate import Between, Propagated, Reference, mean_square
+from videnhance.temporal.propagate import Between, Propagated, Reference
 from videnhance.temporal.region import Region
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Previous, smooth

@@ -20,6 +20,7 @@ from videnhance.kernels.motion import (
     interleaved,
     luma_of,
     masked,
+    mean_square,
     planar,
     snapped,
     warp,
@@ -121,8 +122,8 @@ def _step(state: _State | None, now: Floats) -> _State:
     weights: list[Floats] = []
     variances: list[Floats] = []
     excess: Floats = np.zeros_like(luma)
-    for plane, own, old in zip((of_luma, of_colour), fresh, past, strict=True):
-        square = _mean_square(plane)
+    squares = np.square(of_luma), mean_square(of_colour)
+    for square, own, old in zip(squares, fresh, past, strict=True):
         # What differs in luma differs in colour as well, or else has moved.
         excess = np.maximum(box(square, _AROUND) - np.float32(_CHANCE) * (own + old), excess)
         prior = np.where(known, old + np.maximum(excess, 0), _UNKNOWN)
@@ -137,12 +138,6 @@ def _step(state: _State | None, now: Floats) -> _State:
 
 def _variances(models: tuple[NoiseModel, ...], luma: Floats) -> tuple[Floats, Floats]:
     return models[0].variance(luma), models[1].variance(luma)
-
-
-def _mean_square(plane: Floats) -> Floats:
-    """Of a plane (H, W), or over the channels of (H, W, 3)."""
-    square = np.square(plane)
-    return square if square.ndim == 2 else np.asarray(square.mean(axis=2), np.float32)
 
 
 def _measured(

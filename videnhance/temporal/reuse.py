@@ -9,12 +9,12 @@ from functools import partial
 from typing import TypeAlias
 
 from videnhance.core import FrameKind, Image
-from videnhance.kernels.motion import Floats, interleaved
+from videnhance.kernels.motion import Floats, interleaved, mean_square
 from videnhance.kernels.resize import resize
 from videnhance.temporal.control import DISTANCES, Control, Cost
 from videnhance.temporal.flow import LumaPicture
 from videnhance.temporal.lazy import Lazy
-from videnhance.temporal.propagate import Detail, Reference, mean_square
+from videnhance.temporal.propagate import Detail, Reference
 from videnhance.temporal.reconstruct import FrameOutput, Networks, Reconstruction
 from videnhance.temporal.scenes import Seen
 from videnhance.temporal.smooth import Previous
