@@ -317,6 +317,10 @@ class Look(Protocol):
         """
         ...
 
+    noise_left: float
+    """How much of the frames' noise a stage will be given, 0..1. A stage that removes noise lowers
+    it when it is resolved, for the stages behind it."""
+
     def found(self, name: str, text: str) -> None:
         """Record what an option was decided to be, and why, for the user and the report.
 

@@ -286,6 +286,7 @@ class Workers:
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
             task()
+            del task  # which holds its item and its result, while this thread waits for another
 
     def _submit(self, function: Callable[[T], R], item: T, workers: int) -> Future[R]:
         future: Future[R] = Future()

@@ -145,7 +145,7 @@ def test_a_border_does_not_show(
     assert 0 < np.abs(parts - plain).mean() < 2
 
 
-def test_reuse_keeps_its_promise_with_a_student(
+def test_reuse_keeps_its_quality_with_a_draft_network(
     ffmpeg: Any, source: Path, undisturbed: dict[str, Path]
 ) -> None:
     """42 dB against the network's own of every frame, in luma, to half a decibel."""

@@ -11,7 +11,7 @@ import pytest
 from tests.stages.test_contract import CLIP, PlainRuntime, clip_of, run
 from videnhance.core import Frame, Image, UsageError
 from videnhance.engine.look import LazyLook
-from videnhance.stages import Denoise
+from videnhance.stages import Denoise, Upscale
 
 
 class Grey:
@@ -134,3 +134,16 @@ def test_it_does_not_run_on_vulkan() -> None:
 def test_auto_is_off_where_it_cannot_run() -> None:
     step = Denoise(denoise="auto").resolve(CLIP, "vulkan", looking_at(5 / 255))
     assert step.denoise == "off"
+
+
+def test_what_is_clean_again_need_not_be_filtered_by_upscale() -> None:
+    """The stage behind takes reuse for it, and does not trust the noise there was."""
+    modes = []
+    for amount in ("off", "1"):
+        look = looking_at(5 / 255)
+        resolved(look, denoise=amount)
+        modes.append(Upscale(model="live").resolve(CLIP, "cpu", look).temporal)
+    assert modes == ["steady", "reuse"]
+    (source,) = clip_of(1)
+    (made,) = run(resolved(denoise="0.75"), [replace(source, noise=0.02)], PlainRuntime(Grey))
+    assert made.noise < 0.02

@@ -243,7 +243,7 @@ def test_steady_takes_flicker_away() -> None:
     assert found / np.float64(found[0]) == pytest.approx(expected, rel=0.1)
 
 
-def test_anchors_are_as_far_apart_as_memory_allows() -> None:
+def test_reference_frames_are_as_far_apart_as_memory_allows() -> None:
     assert longest_distance(240, 320, 2) == DISTANCES[-1]
     sizes = [(240, 320), (720, 1280), (1080, 1920), (2160, 3840), (4320, 7680)]
     found = [longest_distance(*size, 2) for size in sizes]

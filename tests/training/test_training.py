@@ -358,7 +358,7 @@ def test_a_network_of_another_scale_begins_with_the_body():
     assert (target.layers[-1].weight == last).all()
 
 
-def test_a_student_has_no_dial():
+def test_a_draft_network_has_no_dial():
     network = Compact(32, 1, 2, 1, dialled=False)
     assert not any(key.endswith("dial") for key in export.state_of(network))
     with torch.no_grad():

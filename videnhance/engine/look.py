@@ -20,6 +20,8 @@ class LazyLook:
 
     def __init__(self, decode: Callable[[], Sequence[Image]] = tuple) -> None:
         self._decode = decode
+        self.noise_left = 1.0
+        """See `core.Look`."""
         self.reasons: dict[str, str] = {}
         """By option, one line: the value that was decided, and the reason."""
 

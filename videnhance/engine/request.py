@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,16 @@ class Teller:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._lock = threading.Lock()
         self.warnings: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Forward an event; any thread may call this."""
         if isinstance(event, Warned):
-            if event.message in self.warnings:
-                return
-            self.warnings.append(event.message)
+            with self._lock:
+                if event.message in self.warnings:
+                    return
+                self.warnings.append(event.message)
         self._listener(event)
 
     def warn(self, message: str) -> None:

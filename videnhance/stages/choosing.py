@@ -34,8 +34,8 @@ def restless(look: Look) -> bool:
 
     The reason is recorded in `look`.
     """
-    level = noise_of(look)
-    if not level:
+    level = look.noise_left * noise_of(look)
+    if level <= _RESTLESS:
         return False
     look.found("temporal", f"steady (noise of {255 * level:.1f} code values, little to reuse)")
     return True

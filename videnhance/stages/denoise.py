@@ -101,6 +101,7 @@ class Denoise(Stage):
                 )
         elif device_kind == "vulkan":
             raise UsageError("--denoise cannot run on Vulkan; use --device cpu or cuda.")
+        look.noise_left *= 1 - resolved.amounts[0]
         return resolved
 
     def on(self, clip: ClipInfo) -> bool:
@@ -145,7 +146,8 @@ def _cleaned(
         picture = without_colour(picture)
     change = picture - now
     of_luma, of_colour = (np.float32(amount) for amount in amounts)
+    frame = replace(estimate.frame, noise=float((1 - amounts[0]) * estimate.frame.noise))
     if of_luma == of_colour:
-        return replace(estimate.frame, data=data + of_luma * change)
+        return replace(frame, data=data + of_luma * change)
     shared = luma(change)
-    return replace(estimate.frame, data=data + of_luma * shared + of_colour * (change - shared))
+    return replace(frame, data=data + of_luma * shared + of_colour * (change - shared))

@@ -150,7 +150,7 @@ class Upscale(Stage):
         return replace(resolved, temporal=temporal)
 
     def _mode(self, device_kind: str, look: Look) -> str:
-        """What auto takes. On a CPU `steady` where a network that restores finds much noise."""
+        """What auto takes. On a CPU `steady` for a network that restores a noisy recording."""
         if device_kind != "cpu":
             return "steady"
         return "steady" if self.restore is not None and restless(look) else "reuse"

@@ -32,7 +32,8 @@ class Cost:
     audited: int = 0
     """How many of `pixels` an audit took."""
     audit: float | None = None
-    """Mean square error of a reconstructed tile against the network's own output."""
+    """Mean square error of a reconstructed tile against the network's own output, before the tile
+    is smoothed in time."""
 
     @classmethod
     def of_network(cls, size: int) -> Cost:
@@ -43,8 +44,8 @@ class Cost:
 def longest_distance(height: int, width: int, scale: int) -> int:
     """The largest distance at which the frames on their way fit into the memory allowed.
 
-    It depends on the sizes alone, so every machine makes the same. The input frames of three groups
-    are held with their luma, and the results of one.
+    It is at least 2. It depends on the sizes alone, so every machine makes the same. The input
+    frames of three groups are held with their luma, and the results of one.
     """
     before, after = 17 * height * width, 12 * height * width * scale * scale
     fitting = [n for n in DISTANCES if 3 * n * before + (n + 4) * after <= _MAX_BYTES]
@@ -55,16 +56,15 @@ class Control:
     """Sets the distance between reference frames.
 
     It learns from the group before the last one only. That group is nearly finished when the next
-    one is planned, whatever the number of threads, so nobody waits. At distance 1 every frame is a
-    reference frame. A trial then is a group of two.
+    one is planned, whatever the number of threads, so the wait is short. At distance 1 every frame
+    is a reference frame. A trial then is a group of two.
     """
 
     def __init__(self, longest: int, parameters: ReuseParameters) -> None:
         self._parameters = parameters
         self._last = max(DISTANCES.index(longest), 1)
-        self._index = self._last
         self._groups: deque[tuple[int, Sequence[Lazy[Cost]]]] = deque()
-        self._idle, self._patience = 0, parameters.patience
+        self.begin_scene()
 
     def begin_scene(self) -> None:
         """Forget the last scene, whose motion says nothing of the next."""

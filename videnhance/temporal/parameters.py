@@ -1,4 +1,8 @@
-"""The fitted numbers of `--temporal reuse`, in one place."""
+"""The fitted numbers of `--temporal reuse`.
+
+The weights of the predicted error stand beside their formula, in `propagate`; sizes in pixels and
+the thresholds of the flow stand where they are used.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from dataclasses import dataclass
 class ReuseParameters:
     """Numbers that no theory gives.
 
-    They were fitted to six clips; benchmarks/README.md ("What reuse does without") says what each
-    of them does on others. Errors are mean squares of values within 0..1.
+    They were fitted to six clips; benchmarks/README.md ("What reuse does without") says what the
+    parts of the method that use them do on others. Errors are mean squares of values within 0..1.
     """
 
     residual: float
@@ -47,7 +51,7 @@ class ReuseParameters:
     """Reference frames in a row before reconstruction is tried again; doubles with each try."""
 
     @property
-    def drafts_whole(self) -> bool:
+    def psnr_oriented(self) -> bool:
         """Whether whole frames get a draft, rather than regions that move: where little of what the
         network adds may be lost."""
         return math.isfinite(self.max_loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,9 +64,12 @@ class Reconstruction:
         self._side = tile_side(self._height, self._width)
         self._whole = Region(0, 0, self._height, self._width)
         self._drafted: Floats | None = None
-        if self._parameters.drafts_whole:
+        if self._parameters.psnr_oriented:
             self._drafted = self._draft(self._whole)
-        self._added = min(reference.added() for reference in references)
+        self._max_loss = math.inf
+        if self._parameters.psnr_oriented:
+            added = min(reference.added() for reference in references)
+            self._max_loss = self._parameters.max_loss * added
         self._between = Between(seen, references, t, self._parameters, self._drafted)
 
     def output(self, max_mse: float, previous: Callable[[], Previous]) -> FrameOutput:
@@ -74,28 +78,20 @@ class Reconstruction:
         `max_mse` is the mean square error that it may have. `previous` is called as late as
         possible, since it may wait for another thread.
         """
-        allowed = min(max_mse, self._parameters.max_loss * self._added)
+        allowed = min(max_mse, self._max_loss)
         moving = self._moving(allowed)
         propagated = [self._between.propagated(outer) for _, outer in moving]
         predicted = tile_means(self._error(moving, propagated), self._side)
         chosen = self._worst(self._parameters.bias * predicted, allowed)
-        audited = _audited(self._seen.frame.pts, self._t, chosen)
         margin = self._networks.receptive_field
         regions = regions_of(chosen, self._side, margin, self._height, self._width)
-        whole = regions == [self._whole]
-        if whole and audited is None:
+        if regions == [self._whole]:  # not smoothed, as a reference frame is not
             result = interleaved(self._networks.full(self._image))
             return FrameOutput(result, Cost.of_network(self._whole.pixels))
         result = self._composited(moving, propagated)
-        kept = self._tile(audited).of(result, self._networks.scale).copy() if audited else None
         cost = self._recomputed(regions, result)
-        if audited and kept is not None:
-            truth, seen = self._truth(self._tile(audited), result, whole=whole)
-            error = float(mean_square(truth.clip(0, 1) - kept.clip(0, 1)).mean())
-            cost = Cost(cost.pixels + seen, cost.size, seen, error)
-        if not whole:  # the network's own output is not smoothed, as a reference frame is not
-            self._smooth(result, moving, max_mse, allowed, previous)
-        return FrameOutput(result, cost)
+        self._smooth(result, moving, max_mse, allowed, previous)
+        return FrameOutput(result, self._audited(regions, chosen, result, cost))
 
     def _smooth(
         self,
@@ -109,7 +105,7 @@ class Reconstruction:
         # What a PSNR-oriented network loses by smoothing is flicker for the most part, and less of
         # its gain than by warping: it may take all that is allowed.
         budget = min(self._parameters.smoothing * max_mse, allowed)
-        if self._parameters.drafts_whole:
+        if self._parameters.psnr_oriented:
             moving = [(self._whole,) * 2]
         elif not moving:
             return
@@ -167,31 +163,28 @@ class Reconstruction:
         chosen[order[total > allowed]] = True
         return np.asarray(chosen.reshape(predicted.shape), np.bool_)
 
-    def _tile(self, index: tuple[int, int]) -> Region:
-        top, left = (self._side * at for at in index)
-        bottom, right = top + self._side, left + self._side
-        return Region(top, left, min(self._height, bottom), min(self._width, right))
+    def _audited(self, regions: list[Region], chosen: Mask, result: Floats, cost: Cost) -> Cost:
+        """The cost with the error of a random tile that the network did not see.
 
-    def _truth(self, tile: Region, result: Floats, *, whole: bool) -> tuple[Floats, int]:
-        """The network's output of a tile, and how many more input pixels it saw for that.
-
-        `whole` says that all of `result` is the network's.
+        Only frames about half way between reference frames are audited.
         """
-        networks = self._networks
-        if whole:
-            return tile.of(result, networks.scale), 0
-        outer = tile.grown(networks.receptive_field, self._height, self._width)
-        made = interleaved(networks.full(outer.of_planes(self._image)))
-        return tile.within(outer).of(made, networks.scale), outer.pixels
-
-
-def _audited(pts: int, t: float, chosen: Mask) -> tuple[int, int] | None:
-    """A random reconstructed tile of a frame about half way between reference frames."""
-    first, last = _AUDITED
-    if not first < t < last:
-        return None
-    free = np.argwhere(~chosen)
-    if not len(free):
-        return None
-    row, column = free[np.random.default_rng(abs(pts)).integers(len(free))]
-    return int(row), int(column)
+        first, last = _AUDITED
+        if not first < self._t < last:
+            return cost
+        seen = chosen.copy()
+        for region in regions:
+            rows = slice(region.top // self._side, -(-region.bottom // self._side))
+            seen[rows, region.left // self._side : -(-region.right // self._side)] = True
+        free = np.argwhere(~seen)
+        if not len(free):
+            return cost
+        dice = np.random.default_rng(abs(self._seen.frame.pts))
+        top, left = (self._side * int(at) for at in free[dice.integers(len(free))])
+        bottom, right = top + self._side, left + self._side
+        tile = Region(top, left, min(self._height, bottom), min(self._width, right))
+        outer = tile.grown(self._networks.receptive_field, self._height, self._width)
+        scale = self._networks.scale
+        made = interleaved(self._networks.full(outer.of_planes(self._image)))
+        truth, delivered = tile.within(outer).of(made, scale), tile.of(result, scale)
+        error = float(mean_square(truth.clip(0, 1) - delivered.clip(0, 1)).mean())
+        return Cost(cost.pixels + outer.pixels, cost.size, outer.pixels, error)

@@ -22,7 +22,8 @@ from videnhance.temporal.smooth import Previous
 Task: TypeAlias = Callable[[], "tuple[Seen, FrameOutput] | None"]
 
 _LONGEST_GROUP = 16
-"""Frames of a group of mostly repeats, even if reference frames must lie closer together."""
+"""Frames of a group of mostly repeats, even if reference frames must lie closer together, but never
+more than twice the longest distance."""
 
 
 @dataclass(frozen=True)

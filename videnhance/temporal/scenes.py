@@ -16,7 +16,6 @@ from videnhance.kernels.motion import (
     brightness_confidence,
     dense_flow,
     eight_bits,
-    interleaved,
     luma,
     warp,
 )
@@ -58,16 +57,18 @@ class Seen:
     """A frame, and what every temporal method derives from it."""
 
     frame: Frame
-    image: Image
-    """The frame within 0..1, (3, H, W)."""
     luma: Floats
     """Luma of `image`, (H, W)."""
 
     @classmethod
     def of(cls, frame: Frame) -> Seen:
         """Prepare a frame."""
-        image = frame.data.clip(0, 1)
-        return cls(frame, image, luma(image))
+        return cls(frame, luma(frame.data.clip(0, 1)))
+
+    @property
+    def image(self) -> Image:
+        """The frame within 0..1, (3, H, W). Made anew, since many frames wait for their turn."""
+        return self.frame.data.clip(0, 1)
 
     @property
     def kind(self) -> FrameKind:
@@ -216,8 +217,7 @@ class _SceneTracker:
         if abs(float(change.mean())) > _REPEAT_MEAN:
             return False
         if largest <= _REPEAT:
-            colours = abs(interleaved(now.frame.data) - interleaved(shown.frame.data))
-            return bool(colours.max() <= _REPEAT_RGB)
+            return bool(abs(now.frame.data - shown.frame.data).max() <= _REPEAT_RGB)
         if self.sigma == 0 or self.sigma > _LOUDEST_REPEAT:
             return False
         spread = self.sigma * np.sqrt(2)

@@ -59,7 +59,7 @@ def smooth(
         here, there = luma.part(outer), matched.part(outer)
         # Ragged edges of compression change from frame to frame, and count as noise. What a
         # PSNR-oriented network makes of them belongs to its gain.
-        ragged = not parameters.drafts_whole
+        ragged = not parameters.psnr_oriented
         noise = noise_levels(here.luma, seen.sigma) if ragged else seen.sigma
         motion = find_motion(here, there, noise)
         # A fade must come along at once, and noise must not.

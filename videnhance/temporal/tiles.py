@@ -21,7 +21,7 @@ SMALLEST_TILE = 16
 REGION_COST = 1000
 """Fixed cost of a region, in input pixels of the network's work."""
 WHOLE_FRAME = 0.8
-"""Fraction of a frame's work from which on the whole frame costs no more."""
+"""Fraction of a frame's work from which on the whole frame is taken, since it costs no more."""
 
 
 def tile_side(height: int, width: int) -> int:
