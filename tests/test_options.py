@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from videnhance.core import Option, UsageError
 from videnhance.job import settings, sort_options
 from videnhance.media.encoding import EncodeOptions
-from videnhance.options import checked, declared, layered, presets, read_preset
+from videnhance.options import checked, declared, presets, read_preset
 from videnhance.stages import STAGES
 
 
@@ -91,10 +92,30 @@ def test_values_take_the_declared_form() -> None:
     assert isinstance(checked(Shades, {"depth": 1})["depth"], float)
 
 
-def test_later_layers_win_and_earlier_ones_stay_as_they_are() -> None:
-    first = {"a": {"x": 1, "y": 1}}
-    assert layered(first, {"a": {"y": 2}, "b": {"z": 3}}) == {"a": {"x": 1, "y": 2}, "b": {"z": 3}}
-    assert first == {"a": {"x": 1, "y": 1}}
+@pytest.mark.parametrize(
+    ("preset", "given", "left"),
+    [
+        ({"scale": 3.0}, {"height": 300}, {"height": 300}),
+        ({"height": 300}, {"scale": 2.0}, {"scale": 2.0}),
+        (
+            {"temporal": "reuse", "reuse_quality": 40.0, "strength": 0.5},
+            {"temporal": "off"},
+            {"temporal": "off", "strength": 0.5},
+        ),
+        (
+            {"temporal": "reuse", "reuse_quality": 40.0},
+            {"temporal": "auto"},
+            {"temporal": "auto", "reuse_quality": 40.0},
+        ),
+    ],
+)
+def test_what_a_given_option_replaces_is_dropped_from_a_preset(
+    tmp_path: Path, preset: dict[str, Any], given: dict[str, Any], left: dict[str, Any]
+) -> None:
+    path = tmp_path / "own.toml"
+    lines = [f"{key} = {json.dumps(value)}" for key, value in preset.items()]
+    path.write_text("\n".join(["[upscale]", *lines]))
+    assert settings(str(path), {"upscale": given}).asked["upscale"] == left
 
 
 @pytest.mark.parametrize("owner", [*STAGES, EncodeOptions])

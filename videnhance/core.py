@@ -208,7 +208,8 @@ class Option:
     came from. `choices` restricts strings; `min` and `max` are inclusive. A string with both may be
     one of the choices or a number within the bounds. `only` names another
     option of the same stage and the value of it without which this one does nothing: giving it
-    with another value is an error.
+    with another value is an error. `instead_of` names one whose place this one takes. A preset's
+    option is dropped if what is given beside the preset takes its place or its `only` value.
     """
 
     help: str
@@ -216,6 +217,7 @@ class Option:
     max: float | None = None
     choices: tuple[str, ...] = ()
     only: tuple[str, str] | None = None
+    instead_of: str = ""
 
 
 class Network(Protocol):
@@ -317,6 +319,8 @@ class Look(Protocol):
         """
         ...
 
+    keeps_noise: bool
+    """Whether an option asks to leave noise where it is (`Stage.keeps_noise`)."""
     noise_left: float
     """How much of the frames' noise a stage will be given, 0..1. A stage that removes noise lowers
     it when it is resolved, for the stages behind it."""
@@ -347,6 +351,12 @@ class Stage:
     @property
     def scans(self) -> bool:
         """Whether it uses the `kind` and `noise` of frames."""
+        return False
+
+    @property
+    def keeps_noise(self) -> bool:
+        """Whether its options, as they were given, ask to leave noise where it is. No stage then
+        removes any unless it was told to."""
         return False
 
     @property

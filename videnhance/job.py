@@ -19,7 +19,7 @@ from videnhance.core import ClipInfo, Options, Stage, UsageError
 from videnhance.media.encode import Encoding
 from videnhance.media.encoding import EncodeOptions
 from videnhance.media.timeline import Segment
-from videnhance.options import checked, declared, in_use, layered, read_preset, unknown
+from videnhance.options import checked, declared, in_use, overridden, read_preset, unknown
 from videnhance.stages import STAGES
 
 _OWNERS = {**{stage.name: stage for stage in STAGES}, "encode": EncodeOptions}
@@ -42,13 +42,15 @@ def settings(preset: str | None = None, given: Mapping[str, Options] | None = No
     Raises UsageError for unknown names and values out of bounds, wherever they come from.
     """
     base = read_preset(preset, _OWNERS) if preset else {}
-    merged = layered(
-        {
-            table: checked(_OWNERS[table], values, f"[{table}] of {preset}")
-            for table, values in base.items()
-        },
-        {table: checked(_OWNERS[table], values) for table, values in (given or {}).items()},
-    )
+    given = given or {}
+    merged = {
+        table: overridden(
+            _OWNERS[table],
+            checked(_OWNERS[table], base.get(table, {}), f"[{table}] of {preset}"),
+            checked(_OWNERS[table], given.get(table, {})),
+        )
+        for table in dict.fromkeys([*base, *given])
+    }
     stages = tuple(stage(**merged.get(stage.name, {})) for stage in STAGES)
     return Settings(stages, EncodeOptions(**merged.get("encode", {})), merged)
 

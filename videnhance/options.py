@@ -212,10 +212,18 @@ def read_preset(name: str, tables: Iterable[str]) -> dict[str, Options]:
     return content
 
 
-def layered(*layers: Mapping[str, Options]) -> dict[str, Options]:
-    """Tables merged key by key; later layers win."""
-    merged: dict[str, Options] = {}
-    for layer in layers:
-        for table, values in layer.items():
-            merged.setdefault(table, {}).update(values)
-    return merged
+def overridden(owner: type[Any], base: Options, given: Options) -> Options:
+    """Options of a preset with those that were `given` beside it, which win.
+
+    What a given option replaces, or leaves without effect, is dropped from the preset.
+    """
+    kept = dict(base)
+    for option in declared(owner):
+        declaration = option.declaration
+        if option.name in given:
+            kept.pop(declaration.instead_of, None)
+        elif declaration.only is not None:
+            needed, value = declaration.only
+            if given.get(needed, value) not in (value, "auto"):
+                kept.pop(option.name, None)
+    return kept | given

@@ -148,7 +148,7 @@ def test_kept_figures_are_taken_only_for_the_same_options(
 
     asked: list[str] = []
 
-    def enhance(self: pictures.Run, source: Path, output: Path) -> None:
+    def enhance(self: pictures.Run, source: Path, output: Path, scale: int) -> None:
         asked.append(" ".join(self.options))
         output.write_bytes(b"")
 

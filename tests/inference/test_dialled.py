@@ -12,7 +12,7 @@ from videnhance.inference.torch_backend import load_torch
 from videnhance.inference.winograd.network import load_winograd
 
 
-def state(scale=2, channels=16, layers=2, unshuffle=2, planes=3):
+def state(scale=2, channels=32, layers=2, unshuffle=2, planes=3):
     rng = np.random.default_rng(scale)
     widths = [planes * unshuffle**2, *[channels] * layers, 3 * (unshuffle * scale) ** 2]
     made = {}

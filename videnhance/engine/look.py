@@ -20,6 +20,8 @@ class LazyLook:
 
     def __init__(self, decode: Callable[[], Sequence[Image]] = tuple) -> None:
         self._decode = decode
+        self.keeps_noise = False
+        """See `core.Look`."""
         self.noise_left = 1.0
         """See `core.Look`."""
         self.reasons: dict[str, str] = {}

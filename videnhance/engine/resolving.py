@@ -59,6 +59,7 @@ def resolve_stages(
     models: dict[str, dict[str, str]] = {}
     tiles: dict[str, int] = {}
     work = 0
+    look.keeps_noise = any(stage.keeps_noise for stage in settings.stages)
     for asked in settings.stages:
         stage = asked.resolve(clip, device.kind, look)
         refuse_ignored(asked, stage, settings.asked.get(stage.name, {}))

@@ -243,9 +243,11 @@ class SegmentEncoder:
         try:
             context.open()
         except (av.error.FFmpegError, ValueError) as exc:
+            options = {k: v for k, v in encoding.options.items() if k != "threads"}
+            given = "".join(f", {key}={value}" for key, value in options.items())
             raise UsageError(
-                f"{encoding.encoder} refuses {clip.width}x{clip.height} {encoding.pix_fmt} with "
-                f"{dict(encoding.options)}; change --codec, --pix-fmt or --encoder-option."
+                f"{encoding.encoder} refuses {clip.width}x{clip.height} {encoding.pix_fmt}{given}; "
+                "change --codec, --encoder-preset, --pix-fmt or --encoder-option."
             ) from exc
         unknown = [k for k in encoding.options if k in stream.codec_context.options]
         if unknown:

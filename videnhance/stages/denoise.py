@@ -34,12 +34,12 @@ class Denoise(Stage):
         str,
         Option(
             "how much of the noise to remove; auto looks at a few frames, and takes 1 where there "
-            "is noise",
+            "is noise, unless --restore 0 or --strength 0 ask to leave it",
             0,
             1,
             choices=("auto", "off"),
         ),
-    ] = "off"
+    ] = "auto"
     colour: Annotated[
         float | None,
         Option("how much of the noise in colour to remove, as much as of all if not given", 0, 1),
@@ -80,7 +80,7 @@ class Denoise(Stage):
                 f"--denoise-model {self.model} enlarges; use {_OWN}, or a weight file."
             )
         resolved = self
-        if self.denoise == "auto" and device_kind == "vulkan":
+        if self.denoise == "auto" and (look.keeps_noise or device_kind == "vulkan"):
             resolved = replace(self, denoise="off")
         elif self.denoise == "auto":
             from videnhance.stages.choosing import noise_of

@@ -45,10 +45,16 @@ class Upscale(Stage):
     ] = "auto"
     scale: Annotated[
         float | None,
-        Option("how many times larger, 2 where neither this nor height is given", 1, 8),
+        Option(
+            "how many times larger, 2 where neither this nor height is given",
+            1,
+            8,
+            instead_of="height",
+        ),
     ] = None
     height: Annotated[
-        int | None, Option("height of the output in pixels, instead of a scale", 2)
+        int | None,
+        Option("height of the output in pixels, instead of a scale", 2, instead_of="scale"),
     ] = None
     strength: Annotated[
         float, Option("share of the network's detail over a plain enlargement", 0, 1)
@@ -94,6 +100,11 @@ class Upscale(Stage):
     def scans(self) -> bool:
         """Whether it uses what is known of cuts, flashes, repeats and noise."""
         return self.temporal in ("steady", "reuse")
+
+    @property
+    def keeps_noise(self) -> bool:
+        """Whether the picture is to be enlarged as it is, noise and all."""
+        return self.restore == 0 or self.strength == 0
 
     @property
     def lookahead(self) -> int:
