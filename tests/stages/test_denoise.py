@@ -147,3 +147,14 @@ def test_what_is_clean_again_need_not_be_filtered_by_upscale() -> None:
     (source,) = clip_of(1)
     (made,) = run(resolved(denoise="0.75"), [replace(source, noise=0.02)], PlainRuntime(Grey))
     assert made.noise < 0.02
+
+
+def test_at_scale_1_a_clean_picture_is_not_restored_again() -> None:
+    for amount, restored in (("off", 1.0), ("1", 0.0)):
+        look = LazyLook()
+        resolved(look, denoise=amount)
+        step = Upscale(model="live", scale=1.0).resolve(CLIP, "cpu", look)
+        assert step.restore == restored
+        assert step.on(CLIP) is (amount == "off")
+        given = Upscale(model="live", scale=1.0, restore=0.5).resolve(CLIP, "cpu", look)
+        assert given.restore == 0.5
