@@ -60,7 +60,7 @@ class Run:
         texts = [card.read_text(encoding="utf-8") for card in cards if card.is_file()]
         return {"options": list(self.options), "cards": texts}
 
-    def enhance(self, source: Path, output: Path, scale: int) -> None:
+    def enhance(self, source: Path, output: Path, scale: int = 2) -> None:
         """Enhance as a user would, to a lossless file."""
         if self.options[:1] == ("-vf",):
             damage.convert(source, output, self.options[1])
