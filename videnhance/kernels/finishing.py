@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from videnhance.core import Image
 from videnhance.kernels.motion import luma
-from videnhance.kernels.noise import finest_variance, haar_variances
+from videnhance.kernels.noise import block_means, finest_variance, haar_variances
 
 Plane = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ def measured_grain(frames: tuple[Image, ...]) -> Grain:
         if not there.any():
             continue
         flat = there & (coarse <= np.quantile(coarse[there], _FLAT))
-        light = _block_means(plane).ravel()[flat]
+        light = block_means(plane).ravel()[flat]
         shape = np.maximum(4 * light * (1 - light), 0.05)
         total = (3 * finest + finer)[flat] / 4
         strengths.append(np.median(total / shape))
@@ -85,12 +85,6 @@ def _blurred(noise: Plane, size: float) -> Plane:
     if size < 0.1:
         return noise
     return np.asarray(cv2.GaussianBlur(noise, (0, 0), size), np.float32)
-
-
-def _block_means(plane: Plane) -> Plane:
-    rows, columns = (length // 16 for length in plane.shape)
-    whole = plane[: 16 * rows, : 16 * columns]
-    return np.asarray(whole.reshape(rows, 16, columns, 16).mean(axis=(1, 3)), np.float32)
 
 
 def with_grain(image: Image, grain: Grain, seed: int) -> Image:

@@ -89,6 +89,14 @@ class NoiseModel:
         )
 
 
+def block_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each block of 16×16 pixels of a plane (H, W)."""
+    rows, columns = (length // _SIDE for length in plane.shape)
+    whole = plane[: rows * _SIDE, : columns * _SIDE]
+    means = whole.reshape(rows, _SIDE, columns, _SIDE).mean(axis=(1, 3))
+    return np.asarray(means, np.float32)
+
+
 def haar_variances(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Variance of three levels of detail, the finest first, in each block of 16×16 pixels.
 

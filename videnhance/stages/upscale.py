@@ -73,7 +73,7 @@ class Upscale(Stage):
         Option(
             "how frames use their neighbours: off not at all, steady filters what flickers, "
             "reuse carries detail from frame to frame and enlarges few; auto takes reuse on a CPU, "
-            "and steady on a GPU and for noisy live action",
+            "and steady on a GPU and for live action whose noise is left in",
             choices=("auto", "off", "steady", "reuse"),
         ),
     ] = "auto"

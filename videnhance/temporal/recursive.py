@@ -25,7 +25,13 @@ from videnhance.kernels.motion import (
     snapped,
     warp,
 )
-from videnhance.kernels.noise import NoiseModel, fine_variance, finest_variance, fitted_noise
+from videnhance.kernels.noise import (
+    NoiseModel,
+    block_means,
+    fine_variance,
+    finest_variance,
+    fitted_noise,
+)
 from videnhance.temporal.scenes import fade
 
 PREROLL = 24
@@ -144,7 +150,7 @@ def _measured(
     now: Floats, luma: Floats, difference: Floats | None, past: list[Floats] | None
 ) -> tuple[NoiseModel, NoiseModel]:
     """Noise of luma and of colour: what is in the picture, and in what it differs from the past."""
-    brightness = _block_means(luma)
+    brightness = block_means(luma)
     found = []
     for number, (plane, change) in enumerate(
         zip(_split(now, luma), _split(difference), strict=True)
@@ -154,7 +160,7 @@ def _measured(
             # The difference has the noise's whole spectrum, but also whatever moved and was not
             # found again, which the finest detail of the picture tells from noise.
             total = _mean(fine_variance(one) for one in change)
-            total = np.maximum(total - _block_means(past[number]), 0)
+            total = np.maximum(total - block_means(past[number]), 0)
             finest = _mean(finest_variance(one) for one in change)
             bound = np.float32(_BOUND) * variances / np.maximum(finest, np.float32(1e-12))
             variances = total * np.minimum(bound, 1)
@@ -173,12 +179,6 @@ def _split(picture: Floats | None, luma: Floats | None = None) -> tuple[list[Flo
     if luma is None:
         luma = luma_of(picture)
     return [luma], [picture[..., channel] - luma for channel in range(3)]
-
-
-def _block_means(plane: Floats) -> Floats:
-    rows, columns = (length // 16 for length in plane.shape)
-    whole = plane[: 16 * rows, : 16 * columns]
-    return np.asarray(whole.reshape(rows, 16, columns, 16).mean(axis=(1, 3)), np.float32)
 
 
 def _flow(luma: Floats, before: Floats) -> tuple[Flow, Mask]:
